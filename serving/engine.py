@@ -1,0 +1,103 @@
+"""The seam: what every engine promises, and the table of the engines we ship.
+
+An engine turns a GenerateRequest into chunks and knows nothing of HTTP or Ray. Adding one touches
+its own file, one line of ENGINES and one extra in pyproject.toml; a user's own engine touches
+nothing: it is named as `package.module:Class` where a name from the table would stand.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from serving.errors import ConfigError
+from serving.types import Chunk, EngineSettings, GenerateRequest, Occupancy
+
+ENGINES = {
+    "onnx": "serving.engines.onnx:OnnxEngine",
+    "echo": "serving.engines.echo:EchoEngine",
+}
+
+# What an engine may honour beyond plain text in, plain text out. The HTTP face refuses, by name,
+# a field that needs something the engine does not list.
+CAPABILITIES = frozenset(
+    {
+        "chat",  # prompts may be messages
+        "sampling",  # temperature, top_p, top_k, min_p, seed
+        "penalties",  # presence, frequency, repetition
+        "logit_bias",
+        "stop_token_ids",
+        "min_tokens",
+        "ignore_eos",
+        "logprobs",
+        "prompt_logprobs",
+    }
+)
+
+
+class Engine(Protocol):
+    """One loaded model. All methods are called on one event loop and must not block it."""
+
+    capabilities: frozenset[str]
+    max_model_len: int  # valid after load()
+
+    def __init__(self, settings: EngineSettings) -> None:
+        """Check the settings (ConfigError names the wrong one); load nothing yet."""
+
+    async def load(self) -> None:
+        """Return when ready to serve. Raises ConfigError with the fix when it cannot be."""
+
+    def generate(self, request: GenerateRequest) -> AsyncIterator[Chunk]:
+        """Yield chunks until every choice has finished; closing the iterator cancels the request.
+
+        The first chunk carries `prompt`. Chunks of one choice come in order; those of different
+        choices interleave. Raises InvalidRequest before the first chunk if the request cannot be
+        served, EngineDead at any time.
+        """
+
+    def occupancy(self) -> Occupancy:
+        """How busy the engine is at this moment; cheap."""
+
+    async def check_health(self) -> None:
+        """Raise EngineDead if requests can no longer be served."""
+
+    async def unload(self) -> None:
+        """Cancel what runs and free the memory before returning; safe to call twice."""
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """` (did you mean 'x'?)` for the known word closest to `word`, or nothing."""
+    match = difflib.get_close_matches(word, known, n=1)
+    return f" (did you mean '{match[0]}'?)" if match else ""
+
+
+def create_engine(name: str, settings: EngineSettings) -> Engine:
+    """The engine called `name` in ENGINES, or the class that `package.module:Class` names.
+
+    Raises ConfigError when there is no such engine or its library is not installed.
+    """
+    target = ENGINES.get(name, name)
+    module_name, _, class_name = target.partition(":")
+    if not class_name:
+        known = ", ".join(sorted(ENGINES))
+        hint = nearest(name, list(ENGINES))
+        raise ConfigError(
+            f"engine: there is no '{name}'{hint}; known are {known}, "
+            "or name your own as package.module:Class",
+            param="engine",
+        )
+    try:
+        engine_class = getattr(importlib.import_module(module_name), class_name)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"engine: '{name}' needs the Python module '{error.name}', which is not installed here",
+            param="engine",
+        ) from error
+    except AttributeError as error:
+        raise ConfigError(
+            f"engine: module {module_name} has no class {class_name}", param="engine"
+        ) from error
+    engine: Engine = engine_class(settings)
+    return engine
