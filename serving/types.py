@@ -9,12 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal
 
 FinishReason = Literal["stop", "length"]
-
-NO_BIAS: Mapping[int, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +31,8 @@ Prompt = str | tuple[int, ...] | tuple[Message, ...]
 class SamplingParams:
     """How the next token is chosen and when to stop; the names are OpenAI's and vLLM's."""
 
-    max_tokens: int | None = None  # None: as many as fit into max_model_len
+    max_tokens: int | None = None  # what the caller asks; refused when it does not fit
+    default_max_tokens: int | None = None  # when the caller is silent; cut to what fits
     min_tokens: int = 0  # end-of-sequence and stops cannot end the text before this many
     temperature: float = 1.0  # 0 is greedy
     top_p: float = 1.0
@@ -44,7 +42,7 @@ class SamplingParams:
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     repetition_penalty: float = 1.0
-    logit_bias: Mapping[int, float] = NO_BIAS
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
     stop: tuple[str, ...] = ()
     stop_token_ids: tuple[int, ...] = ()
     include_stop_str_in_output: bool = False

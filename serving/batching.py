@@ -1,0 +1,315 @@
+"""Continuous batching: sequences join and leave a running batch between any two model calls.
+
+`ContinuousBatcher.step()` makes one call of the model, either a chunk of a prompt or one token for
+every running sequence, and returns what became of it. It is synchronous, owns all its state and
+knows neither threads nor asyncio: `serving.stepped_engine` runs it on its own thread.
+
+A sequence goes waiting → reading (prefill) → running (decode) → finished. It leaves `waiting` in
+order of arrival, as soon as a row and the KV memory for its *whole* answer are free: so nothing
+that runs is ever stopped for lack of memory. Reading and running alternate: after every decode
+step prompts may be read for as long as PREFILL_STALL_STEPS decode steps take, no longer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from serving.answer import Answer
+from serving.errors import ContextTooLong, InvalidRequest
+from serving.kv_rows import KvRows, Rearrangement
+from serving.logprobs import prompt_logprobs, token_logprobs
+from serving.prefill_pace import MAX_PREFILL_CHUNK, PrefillPace, chunk_size
+from serving.sampling import RowSampler, sample
+from serving.step_model import Logits, StepModel, TokenIds
+from serving.tokenizer import Tokenizer
+from serving.types import Chunk, GenerateRequest, Occupancy, PromptInfo
+
+
+@dataclass(slots=True, eq=False)
+class Sequence:
+    """One choice of one request, from its prompt to its last token."""
+
+    request: GenerateRequest
+    index: int
+    prompt_ids: TokenIds  # [prompt tokens]
+    prompt_text: str
+    max_tokens: int
+    answer: Answer
+    sampler: RowSampler
+    kv_bytes: int  # promised to it until it leaves
+    arrived_s: float
+    queue_s: float = 0.0
+    num_in_kv: int = 0  # tokens whose keys and values are in its row
+    last_token: int = -1
+    passed_over: int = 0  # prompt tokens that others were let read first
+    prompt_logits: list[Logits] = field(default_factory=list)  # only if prompt logprobs are wanted
+    finished: bool = False
+
+    @property
+    def num_unread(self) -> int:
+        """Prompt tokens still to be read."""
+        return len(self.prompt_ids) - self.num_in_kv
+
+    @property
+    def wants_prompt_logprobs(self) -> bool:
+        return self.request.sampling.prompt_logprobs and self.index == 0
+
+
+Output = tuple[Sequence, Chunk]
+
+
+class ContinuousBatcher:
+    """Waiting, reading and running sequences of one model. Not thread-safe."""
+
+    def __init__(
+        self,
+        model: StepModel,
+        tokenizer: Tokenizer,
+        kv_cache_bytes: int,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._kv_bytes_total = kv_cache_bytes
+        self._kv_bytes_used = 0
+        self._clock = clock
+        self._pace = PrefillPace()
+        self._allowance = 0  # prompt tokens that may be read before the next decode step
+        self._rows: KvRows[Sequence] = KvRows(model.num_rows - 1)
+        self._waiting: deque[Sequence] = deque()
+        self._reading: list[Sequence] = []  # in order of arrival
+
+    # -- what callers say
+
+    def prepare(self, request: GenerateRequest) -> list[Sequence]:
+        """The request's n sequences, checked against the model; touches no state of the batch.
+
+        Safe on any thread. Raises InvalidRequest or ContextTooLong.
+        """
+        params = request.sampling
+        prompt_ids = np.asarray(self._tokenizer.encode(request.prompt), np.int64)
+        max_tokens = self._max_tokens(request, len(prompt_ids))
+        self._check_token_ids(request)
+        kv_bytes = (len(prompt_ids) + max_tokens) * self._model.kv_bytes_per_token
+        never_yet = [*params.stop_token_ids, *self._tokenizer.eos_token_ids]
+        prompt, arrived_s = prompt_ids.tolist(), self._clock()
+        text = request.prompt if isinstance(request.prompt, str) else self._tokenizer.decode(prompt)
+        return [
+            Sequence(
+                request=request,
+                index=index,
+                prompt_ids=prompt_ids,
+                prompt_text=text,
+                max_tokens=max_tokens,
+                answer=Answer(self._tokenizer, params, prompt, max_tokens, index),
+                sampler=RowSampler(params, prompt, index, never_yet),
+                kv_bytes=kv_bytes,
+                arrived_s=arrived_s,
+            )
+            for index in range(request.n)
+        ]
+
+    def add(self, sequence: Sequence) -> None:
+        """Queue a prepared sequence."""
+        self._waiting.append(sequence)
+
+    def cancel(self, sequence: Sequence) -> None:
+        """Forget a sequence wherever it is; nothing happens if it has finished."""
+        if sequence.finished:
+            return
+        sequence.finished = True
+        if sequence in self._waiting:
+            self._waiting.remove(sequence)
+            return
+        self._leave(sequence)
+
+    @property
+    def busy(self) -> bool:
+        """Whether step() has anything to do."""
+        return bool(self._waiting or self._rows.num_used)
+
+    def occupancy(self) -> Occupancy:
+        return Occupancy(
+            num_running=self._rows.num_used,
+            num_waiting=len(self._waiting),
+            kv_bytes_used=self._kv_bytes_used,
+            kv_bytes_total=self._kv_bytes_total,
+        )
+
+    # -- one call of the model
+
+    def step(self) -> list[Output]:
+        """Let waiting sequences in, then read a piece of a prompt or decode one token for all."""
+        self._admit()
+        running = self._rows.decoding
+        if self._reading and (not running or self._allowance > 0):
+            return self._prefill(self._next_to_read())
+        if running:
+            self._allowance = self._pace.allowance()
+            return self._decode(list(running))
+        return []
+
+    def _admit(self) -> None:
+        while self._waiting and not self._rows.full:
+            sequence = self._waiting[0]
+            if self._kv_bytes_used + sequence.kv_bytes > self._kv_bytes_total:
+                return  # strictly in order: a small request may not starve a large one
+            self._waiting.popleft()
+            self._kv_bytes_used += sequence.kv_bytes
+            self._rows.join(sequence)
+            self._reading.append(sequence)
+            sequence.queue_s = self._clock() - sequence.arrived_s
+
+    def _next_to_read(self) -> Sequence:
+        """The shortest remaining prompt first, but being passed over shortens what counts."""
+        return min(self._reading, key=lambda each: each.num_unread - each.passed_over)
+
+    def _prefill(self, sequence: Sequence) -> list[Output]:
+        budget = self._allowance if self._rows.decoding else MAX_PREFILL_CHUNK
+        size = chunk_size(sequence.num_unread, budget)
+        start = sequence.num_in_kv
+        began_s = self._clock()
+        logits = self._model.prefill(
+            self._rows.row_of(sequence),
+            sequence.prompt_ids[start : start + size],
+            start,
+            all_logits=sequence.wants_prompt_logprobs,
+        )
+        self._pace.prefilled(size, self._clock() - began_s)
+        self._allowance -= size
+        sequence.num_in_kv += size
+        for other in self._reading:
+            if other is not sequence:
+                other.passed_over += size
+        if sequence.wants_prompt_logprobs:
+            sequence.prompt_logits.append(logits.copy())
+        return [] if sequence.num_unread else self._start(sequence, logits[-1:].copy())
+
+    def _start(self, sequence: Sequence, logits: Logits) -> list[Output]:
+        """The prompt is read: the first token, also of its siblings that would read it again."""
+        siblings = [
+            other
+            for other in self._reading
+            if other.request is sequence.request and other is not sequence and not other.num_in_kv
+        ]
+        outputs = []
+        for sibling in siblings:
+            length = len(sequence.prompt_ids)
+            self._model.move_row(self._rows.row_of(sequence), self._rows.row_of(sibling), length)
+            sibling.num_in_kv = length
+        for each in [sequence, *siblings]:
+            self._reading.remove(each)
+            self._rearrange(self._rows.start_decoding(each))
+            outputs += self._first_token(each, logits.copy())
+        return outputs
+
+    def _first_token(self, sequence: Sequence, logits: Logits) -> list[Output]:
+        if sequence.max_tokens == 0:
+            chunk = Chunk(index=sequence.index, finish_reason="length")
+        else:
+            chunk = self._next_tokens(logits, [sequence])[0]
+        if chunk.finish_reason:
+            self._finish(sequence)
+        if sequence.index == 0:
+            chunk = replace(chunk, prompt=self._prompt_info(sequence))
+        return [(sequence, chunk)]
+
+    def _decode(self, running: list[Sequence]) -> list[Output]:
+        began_s = self._clock()
+        tokens = np.array([sequence.last_token for sequence in running], np.int64)
+        lengths = np.array([sequence.num_in_kv for sequence in running], np.int64)
+        logits = self._model.decode(tokens, lengths)
+        for sequence in running:
+            sequence.num_in_kv += 1
+        chunks = self._next_tokens(logits, running)
+        self._pace.decoded(self._clock() - began_s)
+        for sequence, chunk in zip(running, chunks, strict=True):
+            if chunk.finish_reason:
+                self._finish(sequence)
+        return list(zip(running, chunks, strict=True))
+
+    def _next_tokens(self, logits: Logits, sequences: list[Sequence]) -> list[Chunk]:
+        """Sample a token for each row and push it into its answer."""
+        wanted = [sequence.request.sampling.logprobs for sequence in sequences]
+        raw = logits.copy() if any(count is not None for count in wanted) else logits
+        tokens = sample(logits, [sequence.sampler for sequence in sequences])
+        logprobs = token_logprobs(raw, tokens, wanted, self._tokenizer)
+        chunks = []
+        for sequence, token, logprob in zip(sequences, tokens.tolist(), logprobs, strict=True):
+            sequence.last_token = token
+            chunks.append(sequence.answer.push(token, logprob))
+        return chunks
+
+    # -- leaving
+
+    def _finish(self, sequence: Sequence) -> None:
+        sequence.finished = True
+        self._leave(sequence)
+
+    def _leave(self, sequence: Sequence) -> None:
+        if sequence in self._reading:
+            self._reading.remove(sequence)
+        self._rearrange(self._rows.leave(sequence))
+        self._kv_bytes_used -= sequence.kv_bytes
+
+    def _rearrange(self, change: Rearrangement[Sequence]) -> None:
+        for move in change.moves:
+            self._model.move_row(move.source, move.target, move.owner.num_in_kv)
+        for row in change.vacated:
+            self._model.release_row(row)
+
+    # -- checks
+
+    def _max_tokens(self, request: GenerateRequest, num_prompt_tokens: int) -> int:
+        """How many tokens the answer may have; the request's wish is never cut silently."""
+        params, limit = request.sampling, self._model.max_model_len
+        kv_limit = self._kv_bytes_total // self._model.kv_bytes_per_token
+        if num_prompt_tokens == 0:
+            raise InvalidRequest("prompt: it has no tokens; send at least one", param="prompt")
+        room = min(limit, kv_limit) - num_prompt_tokens
+        wish = params.max_tokens
+        if room < 1 or (wish is not None and wish > room):
+            asked = "" if wish is None else f" and max_tokens asks for {wish} more"
+            reason = "" if limit <= kv_limit else f" (kv_cache_bytes holds {kv_limit})"
+            raise ContextTooLong(
+                f"the prompt has {num_prompt_tokens} tokens{asked}, but this model takes "
+                f"{limit} in all{reason}; shorten the prompt or lower max_tokens",
+                param="max_tokens" if room > 0 else "prompt",
+            )
+        if wish is not None:
+            return wish
+        return room if params.default_max_tokens is None else min(params.default_max_tokens, room)
+
+    def _check_token_ids(self, request: GenerateRequest) -> None:
+        params = request.sampling
+        for name, ids in (
+            ("logit_bias", params.logit_bias),
+            ("stop_token_ids", params.stop_token_ids),
+        ):
+            for token_id in ids:
+                if not 0 <= token_id < self._model.vocab_size:
+                    raise InvalidRequest(
+                        f"{name}: token id {token_id} is outside the vocabulary "
+                        f"(0 to {self._model.vocab_size - 1})",
+                        param=name,
+                    )
+
+    def _prompt_info(self, sequence: Sequence) -> PromptInfo:
+        """What a request's first chunk tells about its prompt."""
+        logprobs = None
+        if sequence.wants_prompt_logprobs:
+            logits = np.concatenate(sequence.prompt_logits)
+            count = sequence.request.sampling.logprobs or 0
+            logprobs = prompt_logprobs(logits, sequence.prompt_ids, count, self._tokenizer)
+            sequence.prompt_logits.clear()
+        return PromptInfo(
+            num_tokens=len(sequence.prompt_ids),
+            text=sequence.prompt_text,
+            queue_s=sequence.queue_s,
+            logprobs=logprobs,
+        )

@@ -1,0 +1,33 @@
+"""How much memory this process may still use: what the machine has free, cut by its cgroup."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+CGROUP = Path("/sys/fs/cgroup")
+MEMINFO = Path("/proc/meminfo")
+
+
+def available_bytes() -> int:
+    """Free memory of the machine, or of the container this process is confined to if less."""
+    free = _meminfo()["MemAvailable"]
+    confined = _cgroup_free_bytes()
+    return free if confined is None else min(free, confined)
+
+
+def _meminfo() -> dict[str, int]:
+    lines = (line.split() for line in MEMINFO.read_text().splitlines())
+    return {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines if len(words) > 1}
+
+
+def _cgroup_free_bytes() -> int | None:
+    """None outside a memory-limited cgroup. Page cache the kernel would give back counts as free."""
+    try:
+        limit = (CGROUP / "memory.max").read_text().strip()
+        used = int((CGROUP / "memory.current").read_text())
+        stat = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        return None
+    if limit == "max":
+        return None
+    return max(0, int(limit) - used + int(stat.get("inactive_file", 0)))

@@ -1,0 +1,41 @@
+"""Chunks fit the running streams' patience and never end in a single token."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.prefill_pace import (
+    MAX_PREFILL_CHUNK,
+    MIN_PREFILL_CHUNK,
+    PREFILL_STALL_STEPS,
+    PrefillPace,
+    chunk_size,
+)
+
+
+@given(num_unread=st.integers(1, 5000), allowance=st.integers(-600, 600))
+def test_chunks_never_leave_a_single_token(num_unread, allowance):
+    size = chunk_size(num_unread, allowance)
+    assert 1 <= size <= num_unread
+    assert num_unread - size != 1
+    assert size > 1 or num_unread == 1
+
+
+def test_the_allowance_takes_as_long_as_a_few_decode_steps():
+    pace = PrefillPace()
+    assert pace.allowance() == MIN_PREFILL_CHUNK
+    for _ in range(50):
+        pace.decoded(0.020)
+        pace.prefilled(100, 0.100)
+    assert abs(pace.allowance() - PREFILL_STALL_STEPS * 20) <= 1
+
+
+def test_the_allowance_stays_within_bounds():
+    slow, fast = PrefillPace(), PrefillPace()
+    slow.decoded(0.001)
+    slow.prefilled(1, 1.0)
+    fast.decoded(1.0)
+    fast.prefilled(1000, 0.001)
+    assert slow.allowance() == MIN_PREFILL_CHUNK
+    assert fast.allowance() == MAX_PREFILL_CHUNK
