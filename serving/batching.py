@@ -2,7 +2,7 @@
 
 `ContinuousBatcher.step()` makes one call of the model, either a chunk of a prompt or one token for
 every running sequence, and returns what became of it. It is synchronous, owns all its state and
-knows neither threads nor asyncio: `serving.stepped_engine` runs it on its own thread.
+knows neither threads nor asyncio: `serving.step_thread` runs it on its own thread.
 
 A sequence goes waiting → reading (prefill) → running (decode) → finished. It leaves `waiting` in
 order of arrival, as soon as a row and the KV memory for its *whole* answer are free: so nothing

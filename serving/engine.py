@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from serving.errors import ConfigError
@@ -49,8 +49,8 @@ class Engine(Protocol):
     async def load(self) -> None:
         """Return when ready to serve. Raises ConfigError with the fix when it cannot be."""
 
-    def generate(self, request: GenerateRequest) -> AsyncIterator[Chunk]:
-        """Yield chunks until every choice has finished; closing the iterator cancels the request.
+    def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        """Yield chunks until every choice has finished; closing the generator cancels the request.
 
         The first chunk carries `prompt`. Chunks of one choice come in order; those of different
         choices interleave. Raises InvalidRequest before the first chunk if the request cannot be

@@ -1,157 +1,88 @@
-"""An engine around `ContinuousBatcher`: one thread steps, the event loop only waits.
+"""What engines that can be stepped share: everything but opening the model.
 
-The step thread is the only one to touch the batcher. The loop hands it commands through an inbox;
-it hands back everything a step produced in one call of the loop, however many streams that feeds.
+Such an engine says how to open a `StepModel`; scheduling, sampling, streaming, stop strings and
+cancellation come from `serving.batching`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import threading
-from collections import deque
-from collections.abc import AsyncIterator, Callable
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator
 
-from serving.batching import ContinuousBatcher, Output, Sequence
-from serving.errors import EngineDead, ServingError
-from serving.types import Chunk, GenerateRequest, Message, Occupancy, Prompt
+from serving.batching import ContinuousBatcher
+from serving.engine import CAPABILITIES
+from serving.errors import ConfigError, EngineDead
+from serving.memory import available_bytes
+from serving.step_model import StepModel
+from serving.step_thread import StepThread
+from serving.tokenizer import CheckpointTokenizer
+from serving.types import Chunk, EngineSettings, GenerateRequest, Occupancy
 
-logger = logging.getLogger(__name__)
-
-LONG_PROMPT_CHARACTERS = 4096  # longer ones are tokenised off the event loop: over a millisecond
-
-
-class _Stream:
-    """Chunks on their way from the step thread to one waiting generator."""
-
-    def __init__(self, num_choices: int) -> None:
-        self.num_open = num_choices
-        self.chunks: deque[Chunk] = deque()
-        self.error: ServingError | None = None
-        self._waiter: asyncio.Future[None] | None = None
-
-    def wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    async def wait(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
-        await self._waiter
-        self._waiter = None
+KV_SHARE_OF_FREE_MEMORY = 0.5  # of what is free once the weights are loaded
 
 
-class StepThread:
-    """Runs a batcher on a thread of its own and delivers its chunks on an event loop.
+class SteppedEngine(ABC):
+    """An engine whose model runs in `ContinuousBatcher` on a thread of its own."""
 
-    Created on that loop. After `stop` no step runs any more and every stream has ended.
-    """
+    capabilities = CAPABILITIES
 
-    def __init__(self, batcher: ContinuousBatcher) -> None:
-        self._batcher = batcher
-        self._loop = asyncio.get_running_loop()
-        self._wake = threading.Condition()
-        self._inbox: deque[Callable[[], None]] = deque()
-        self._stopping = False
-        self._failure: EngineDead | None = None
-        self._streams: dict[Sequence, _Stream] = {}  # touched on the loop only
-        self._thread = threading.Thread(target=self._run, name="model-steps", daemon=True)
-        self._thread.start()
+    def __init__(self, settings: EngineSettings) -> None:
+        self.settings = settings
+        self.max_model_len = 0
+        self._model: StepModel | None = None
+        self._steps: StepThread | None = None
 
-    async def generate(self, request: GenerateRequest) -> AsyncIterator[Chunk]:
-        """The request's chunks; closing this cancels what is left of it."""
-        self.check()
-        sequences = await self._prepare(request)
-        self.check()  # again: preparing a long prompt takes a while
-        stream = _Stream(len(sequences))
-        self._streams.update((sequence, stream) for sequence in sequences)
-        self._tell(*(lambda each=sequence: self._batcher.add(each) for sequence in sequences))
-        try:
-            while stream.num_open or stream.chunks:
-                while stream.chunks:
-                    yield stream.chunks.popleft()
-                if stream.error is not None:
-                    raise stream.error
-                if stream.num_open:
-                    await stream.wait()
-        finally:
-            left = [each for each in sequences if self._streams.pop(each, None) is not None]
-            self._tell(*(lambda each=sequence: self._batcher.cancel(each) for sequence in left))
+    @abstractmethod
+    def open_model(self) -> StepModel:
+        """Load the weights; blocks. The model has one row more than max_num_seqs, to swap with."""
 
-    async def _prepare(self, request: GenerateRequest) -> list[Sequence]:
-        if num_characters(request.prompt) > LONG_PROMPT_CHARACTERS:
-            return await asyncio.to_thread(self._batcher.prepare, request)
-        return self._batcher.prepare(request)
+    async def load(self) -> None:
+        batcher = await asyncio.to_thread(self._open)
+        self._steps = StepThread(batcher)
 
-    def check(self) -> None:
-        """Raise EngineDead if no step will ever run again."""
-        if self._failure is not None:
-            raise self._failure
-        if self._stopping or not self._thread.is_alive():
-            raise EngineDead("the engine has been unloaded")
+    def _open(self) -> ContinuousBatcher:
+        model = self._model = self.open_model()
+        self.max_model_len = model.max_model_len
+        tokenizer = CheckpointTokenizer(
+            self.settings.model_source,
+            model.vocab_size,
+            trust_remote_code=self.settings.trust_remote_code,
+        )
+        if not tokenizer.has_chat_template:
+            self.capabilities = self.capabilities - {"chat"}
+        return ContinuousBatcher(model, tokenizer, self._kv_cache_bytes(model))
+
+    def _kv_cache_bytes(self, model: StepModel) -> int:
+        """The budget asked for, else all rows at full length as far as memory allows."""
+        wanted = self.settings.max_num_seqs * model.max_model_len * model.kv_bytes_per_token
+        free = available_bytes()
+        if self.settings.kv_cache_bytes is None:
+            return min(wanted, int(free * KV_SHARE_OF_FREE_MEMORY))
+        if self.settings.kv_cache_bytes > free:
+            raise ConfigError(
+                f"kv_cache_bytes: {self.settings.kv_cache_bytes} bytes are asked for, but only "
+                f"{free} are free here; lower it, or leave it out to take what is sensible",
+                param="kv_cache_bytes",
+            )
+        return self.settings.kv_cache_bytes
+
+    def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        if self._steps is None:
+            raise EngineDead("the engine is not loaded")
+        return self._steps.generate(request)
 
     def occupancy(self) -> Occupancy:
-        return self._batcher.occupancy()
+        return Occupancy() if self._steps is None else self._steps.occupancy()
 
-    async def stop(self) -> None:
-        """End after the step in progress; streams that still wait get EngineDead."""
-        with self._wake:
-            self._stopping = True
-            self._wake.notify()
-        await asyncio.to_thread(self._thread.join)
-        self._end_streams(EngineDead("the engine was unloaded while this request ran"))
+    async def check_health(self) -> None:
+        if self._steps is None:
+            raise EngineDead("the engine is not loaded")
+        self._steps.check()
 
-    # -- on the step thread
-
-    def _run(self) -> None:
-        try:
-            while self._receive():
-                outputs = self._batcher.step()
-                if outputs:
-                    self._loop.call_soon_threadsafe(self._deliver, outputs)
-        except Exception as error:  # the model itself failed: nothing can be stepped any more
-            logger.exception("the model failed in a step")
-            self._failure = EngineDead(f"the model failed: {error}")
-            self._loop.call_soon_threadsafe(self._end_streams, self._failure)
-
-    def _receive(self) -> bool:
-        """Carry out what the loop asked for, waiting while there is nothing to do; False to end."""
-        with self._wake:
-            while not (self._inbox or self._batcher.busy or self._stopping):
-                self._wake.wait()
-            commands = list(self._inbox)
-            self._inbox.clear()
-        for command in commands:
-            command()
-        return not self._stopping
-
-    # -- on the event loop
-
-    def _tell(self, *commands: Callable[[], None]) -> None:
-        if commands:
-            with self._wake:
-                self._inbox.extend(commands)
-                self._wake.notify()
-
-    def _deliver(self, outputs: list[Output]) -> None:
-        for sequence, chunk in outputs:
-            stream = self._streams.get(sequence)
-            if stream is None:
-                continue  # its reader left while the step ran
-            stream.chunks.append(chunk)
-            if chunk.finish_reason is not None:
-                stream.num_open -= 1
-                del self._streams[sequence]
-            stream.wake()
-
-    def _end_streams(self, error: ServingError) -> None:
-        for stream in set(self._streams.values()):
-            stream.error = error
-            stream.wake()
-        self._streams.clear()
-
-
-def num_characters(prompt: Prompt) -> int:
-    """Roughly how much text a prompt is; token ids count as one each."""
-    if isinstance(prompt, str):
-        return len(prompt)
-    return sum(len(part.content) if isinstance(part, Message) else 1 for part in prompt)
+    async def unload(self) -> None:
+        if self._steps is not None:
+            await self._steps.stop()
+        if self._model is not None:
+            await asyncio.to_thread(self._model.close)
+        self._steps = self._model = None

@@ -9,7 +9,7 @@ import pytest
 
 from serving.batching import ContinuousBatcher
 from serving.errors import EngineDead, InvalidRequest
-from serving.stepped_engine import LONG_PROMPT_CHARACTERS, StepThread
+from serving.step_thread import LONG_PROMPT_CHARACTERS, StepThread
 from serving.types import GenerateRequest, Message, SamplingParams
 from tests.serving.toy import ToyModel, ToyTokenizer
 

@@ -1,0 +1,43 @@
+"""The default engine: ONNX Runtime on the CPU, with our own continuous batching.
+
+It loads the folder that `anynode convert` writes beside a checkpoint (`onnx/`), and needs neither
+torch nor a GPU.
+"""
+
+from __future__ import annotations
+
+from serving.errors import ConfigError
+from serving.step_model import StepModel
+from serving.stepped_engine import SteppedEngine
+from serving.types import EngineSettings
+
+GRAPH_FOLDER = "onnx"  # of the model folder
+DATA_TYPES = ("int8", "auto")  # auto: whatever the graph holds, which is int8 today
+
+
+class OnnxEngine(SteppedEngine):
+    """One converted checkpoint in ONNX Runtime."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        super().__init__(settings)
+        if settings.data_type not in DATA_TYPES:
+            raise ConfigError(
+                f"data_type: the onnx engine runs int8, not {settings.data_type}; "
+                "set data_type: int8",
+                param="data_type",
+            )
+        for key in settings.engine_kwargs:
+            raise ConfigError(
+                f"engine_kwargs: the onnx engine has no option '{key}'; leave it out",
+                param="engine_kwargs",
+            )
+
+    def open_model(self) -> StepModel:
+        from serving.engines.onnx_decoder import OnnxDecoder
+
+        return OnnxDecoder(
+            self.settings.model_source / GRAPH_FOLDER,
+            num_rows=self.settings.max_num_seqs + 1,
+            max_model_len=self.settings.max_model_len,
+            num_threads=self.settings.num_threads,
+        )
