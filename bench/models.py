@@ -1,0 +1,26 @@
+"""Checkpoints of random weights for benchmarks, made once and kept below `.cache/bench`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from serving.engines.onnx import GRAPH_FOLDER
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / ".cache" / "bench"
+
+
+def random_model(shape: str) -> Path:
+    """A converted Llama of this shape (see scripts/make_random_checkpoint.py)."""
+    folder = CACHE / shape
+    if not (folder / "config.json").is_file():
+        _python(str(ROOT / "scripts" / "make_random_checkpoint.py"), shape, str(folder))
+    if not (folder / GRAPH_FOLDER).is_dir():
+        _python("-m", "inference.cli.main", "convert", str(folder))
+    return folder
+
+
+def _python(*arguments: str) -> None:
+    subprocess.run([sys.executable, *arguments], check=True, cwd=ROOT)

@@ -1,0 +1,146 @@
+"""The default engine on the bundled model: right answers, and the same ones in any company."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+
+import pytest
+
+from serving.engines.onnx import OnnxEngine
+from serving.errors import ConfigError
+from serving.types import EngineSettings, GenerateRequest, Message, SamplingParams
+from tests.serving.engines.test_engine_contract import DEMO_MODEL, collect, text_of, until_idle
+
+QUESTIONS = [json.loads(line) for line in (DEMO_MODEL / "eval.jsonl").read_text().splitlines()]
+
+
+def ask(question, **params):
+    params = {"max_tokens": 100, "temperature": 0.0, **params}
+    return GenerateRequest("test", (Message("user", question),), SamplingParams(**params))
+
+
+def run(scenario, **changes):
+    async def with_engine():
+        engine = OnnxEngine(EngineSettings(DEMO_MODEL, **{"max_num_seqs": 8, **changes}))
+        await engine.load()
+        try:
+            await scenario(engine)
+        finally:
+            await engine.unload()
+
+    asyncio.run(with_engine())
+
+
+@pytest.mark.parametrize(
+    "question", ["What is the capital of France?", "What's the capitol of France?"]
+)
+def test_it_knows_paris(question):
+    async def scenario(engine):
+        assert "Paris" in text_of(await collect(engine, ask(question)))
+
+    run(scenario)
+
+
+def test_it_answers_what_it_was_taught():
+    async def scenario(engine):
+        answers = await asyncio.gather(*(collect(engine, ask(q["question"])) for q in QUESTIONS))
+        right = [
+            q["expect"].lower() in text_of(chunks).lower()
+            for q, chunks in zip(QUESTIONS, answers, strict=True)
+        ]
+        assert sum(right) / len(right) >= 0.95
+
+    run(scenario)
+
+
+def test_random_company_changes_no_answer():
+    """Greedy and seeded answers, each alone and then in a storm of arrivals and cancellations."""
+    chance = random.Random(0)
+    questions = chance.sample([q["question"] for q in QUESTIONS], 24)
+    requests = [
+        ask(
+            " ".join(chance.sample(questions, chance.choice([1, 1, 4, 12]))),
+            temperature=chance.choice([0.0, 1.2]),
+            seed=number,
+            max_tokens=chance.randint(1, 60),
+            ignore_eos=chance.random() < 0.5,
+        )
+        for number in range(24)
+    ]
+
+    async def scenario(engine):
+        alone = [text_of(await collect(engine, each)) for each in requests]
+        together = await asyncio.gather(*(arrive(engine, each) for each in requests))
+        for (text, left), expected in zip(together, alone, strict=True):
+            assert text == expected if not left else expected.startswith(text)
+        await until_idle(engine)
+        assert engine.occupancy().kv_bytes_used == 0
+
+    async def arrive(engine, request):
+        await asyncio.sleep(chance.random() * 0.3)
+        patience = chance.choice([None, None, 3])
+        text = ""
+        chunks = engine.generate(request)
+        async for number, chunk in aenumerate(chunks):
+            text += chunk.text
+            if number == patience:
+                await chunks.aclose()
+                return text, True
+        return text, False
+
+    run(scenario)
+
+
+async def aenumerate(items):
+    number = 0
+    async for item in items:
+        yield number, item
+        number += 1
+
+
+def test_a_long_prompt_is_read_whole_or_in_pieces_to_the_same_answer():
+    question = "Count from 1 to 9. " * 150
+
+    async def scenario(engine):
+        alone = text_of(await collect(engine, ask(question, max_tokens=20, ignore_eos=True)))
+        company = asyncio.create_task(
+            collect(engine, ask("Hello", max_tokens=400, ignore_eos=True))
+        )
+        await asyncio.sleep(0.05)
+        chunks = await collect(engine, ask(question, max_tokens=20, ignore_eos=True))
+        assert chunks[0].prompt.num_tokens > 1000
+        assert text_of(chunks) == alone
+        await company
+
+    run(scenario)
+
+
+def test_logprobs_belong_to_their_tokens():
+    async def scenario(engine):
+        chunks = await collect(engine, ask("What is the capital of France?", logprobs=3))
+        listed = [logprob for chunk in chunks for logprob in chunk.logprobs or ()]
+        assert "".join(each.text for each in listed) == text_of(chunks)
+        assert all(each.logprob == pytest.approx(each.top[0][2]) for each in listed)
+        assert all(len(each.top) == 3 for each in listed)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"data_type": "bfloat16"}, "data_type: .* set data_type: int8"),
+        ({"max_model_len": 10**6}, "max_model_len"),
+        ({"kv_cache_bytes": 2**50}, "kv_cache_bytes: .* lower it"),
+    ],
+)
+def test_settings_that_cannot_work_are_named(changes, words):
+    with pytest.raises(ConfigError, match=words):
+        run(None, **changes)
+
+
+def test_a_model_that_was_not_converted_says_how(tmp_path):
+    with pytest.raises(ConfigError, match="anynode convert"):
+        asyncio.run(OnnxEngine(EngineSettings(tmp_path)).load())
