@@ -21,7 +21,7 @@ def _meminfo() -> dict[str, int]:
 
 
 def _cgroup_free_bytes() -> int | None:
-    """None outside a memory-limited cgroup. Page cache the kernel would give back counts as free."""
+    """None outside a limited cgroup. Page cache the kernel would give back counts as free."""
     try:
         limit = (CGROUP / "memory.max").read_text().strip()
         used = int((CGROUP / "memory.current").read_text())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
@@ -17,6 +18,10 @@ from serving.errors import EngineDead, ServingError
 from serving.types import Chunk, GenerateRequest, Message, Occupancy, Prompt
 
 logger = logging.getLogger(__name__)
+
+# The loop and the step thread take turns at the interpreter; at Python's own 5 ms a turn, a token
+# could wait longer for its turn than for its model.
+SWITCH_INTERVAL_S = 0.0005
 
 LONG_PROMPT_CHARACTERS = 4096  # longer ones are tokenised off the event loop: over a millisecond
 
@@ -54,6 +59,7 @@ class StepThread:
         self._stopping = False
         self._failure: EngineDead | None = None
         self._streams: dict[Sequence, _Stream] = {}  # touched on the loop only
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         self._thread = threading.Thread(target=self._run, name="model-steps", daemon=True)
         self._thread.start()
 

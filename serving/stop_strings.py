@@ -19,7 +19,7 @@ class StopScanner:
     """
 
     def __init__(self, stops: tuple[str, ...], *, include_stop: bool = False) -> None:
-        """`include_stop` shows the stop string as the end of the text. ValueError: an empty stop."""
+        """`include_stop` shows the stop string, too. ValueError: a stop string is empty."""
         if not all(stops):
             raise ValueError("a stop string may not be empty")
         self._stops = stops

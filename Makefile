@@ -1,0 +1,71 @@
+# What people and CI run. Needs Linux, make and Python 3.11 or newer; everything else goes to .venv.
+#
+#   make serve                     a chat endpoint on this machine (make serve ARGS="--port 9000")
+#   make check                     format, lint, types, floors
+#   make test                      the whole test suite
+#   make bench                     measure this machine
+#   make lock                      choose new versions after pyproject.toml has changed
+#   make clean                     remove everything these make
+
+PYTHON ?= python3
+ARGS ?=
+PY := .venv/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check install
+UV := .cache/lock/bin/uv
+
+.PHONY: serve check test bench lock clean
+.NOTPARALLEL:
+
+serve: .venv/base.installed
+	@.venv/bin/anynode serve $(ARGS)
+
+check: .venv/dev.installed
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(PY) -m pytest --quiet tests/test_floors.py
+
+test: .venv/dev.installed
+	$(PY) -m pytest $(ARGS)
+
+bench: .venv/dev.installed
+	$(PY) -m bench $(ARGS)
+
+# The project itself is installed as a link, for the `anynode` script.
+.venv/%.installed: requirements/%.txt pyproject.toml | .venv/bin/python
+	@echo "Installing requirements/$*.txt into .venv (the first time this takes a minute or two)"
+	@$(PIP) --requirement $<
+	@$(PIP) --quiet --no-deps --editable .
+	@touch $@
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
+	"anynode needs Python 3.11 or newer: install it and name it, as in make PYTHON=python3.12 serve"; \
+	exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo \
+	"this Python cannot make virtual environments: install its venv package (apt install python3-venv)"; \
+	exit 1; }
+	@$(PYTHON) -m venv .venv
+
+# Only names and versions: where packages come from is the business of whoever installs them.
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
+	--no-emit-index-url --upgrade
+
+lock: $(UV)
+	$(COMPILE) pyproject.toml --output-file requirements/base.txt
+	$(COMPILE) pyproject.toml --extra dev --constraint requirements/base.txt \
+		--output-file requirements/dev.txt
+	@# uv can add an extra to the base set but not take it alone.
+	@$(PYTHON) -c 'import tomllib; \
+		project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+		print(*project["optional-dependencies"]["convert"], sep="\n")' > .cache/lock/convert.in
+	$(COMPILE) .cache/lock/convert.in --output-file requirements/convert.txt
+	@# GPU libraries follow from the torch that is installed; one for CPUs only needs none.
+	@sed -i -E '/^(nvidia|cuda|triton)/d' requirements/convert.txt
+
+$(UV):
+	@$(PYTHON) -m venv .cache/lock
+	@.cache/lock/bin/pip --disable-pip-version-check install --quiet uv
+
+clean:
+	rm -rf .venv .cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,112 @@
+"""What the `args:` of one application may say, checked at the door; unknown keys are refused.
+
+Ray validates a Serve config's `args` against ApplicationArgs because the builder's one parameter
+is annotated with it (inference/app.py). The command line fills the same model.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+
+from serving.engine import nearest
+
+# Other words for the same argument, in use before anynode.
+ALIASES = {"max_new_token": "max_new_tokens", "model_id": "served_model_name"}
+
+DataType = Literal["auto", "int8", "bfloat16", "float16", "half", "float32", "float"]
+
+
+class TargetDevice(StrEnum):
+    """Whose CPU the model runs on; it decides which engine is taken."""
+
+    INTEL = "INTEL"
+    AMD = "AMD"
+
+
+class ApplicationArgs(BaseModel):
+    """One model's settings. A default of None leaves the choice to whoever knows better."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    # Which model, and what runs it
+    model_name: str = Field(min_length=1)  # a folder, or owner/name on the Hugging Face Hub
+    served_model_name: str | None = None  # what callers say; None: the folder's name or the hub id
+    target_device: TargetDevice | None = None
+    engine: str | None = None  # a name from serving.engine, or package.module:Class
+    engine_kwargs: dict[str, Any] = Field(default_factory=dict)  # checked by the engine
+    data_type: DataType | None = None
+    trust_remote_code: bool = False
+    hf_token: SecretStr | None = None
+    gpu_count: PositiveInt | None = None
+
+    # How much at once
+    batch_size: PositiveInt = 8  # sequences decoded together
+    batch_timeout: NonNegativeFloat | None = None
+    max_model_len: PositiveInt | None = None
+    kv_cache_bytes: ByteSize | None = None
+    max_queued_requests: NonNegativeInt | None = None
+    num_threads: PositiveInt | None = None
+
+    # What a request that does not say otherwise gets
+    max_new_tokens: PositiveInt | None = None
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    request_timeout_s: PositiveFloat | None = None
+
+    loopback_only: bool = False  # the replica refuses peers on other machines
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, given: Any) -> Any:
+        """Translate old words and refuse unknown ones, naming the nearest that exists."""
+        if not isinstance(given, dict):
+            return given
+        known = [*cls.model_fields, *ALIASES]
+        unknown = [f"'{key}'{nearest(str(key), known)}" for key in given if key not in known]
+        if unknown:
+            raise ValueError(f"there is no argument {', '.join(unknown)}")
+        for alias, name in ALIASES.items():
+            if alias in given and name in given:
+                raise ValueError(f"'{alias}' and '{name}' are the same argument: give one of them")
+        return {ALIASES.get(key, key): value for key, value in given.items()}
+
+    @field_validator("target_device", mode="before")
+    @classmethod
+    def _any_case(cls, given: Any) -> Any:
+        return given.upper() if isinstance(given, str) else given
+
+    @field_validator("hf_token")
+    @classmethod
+    def _no_placeholder(cls, given: SecretStr | None) -> SecretStr | None:
+        if given is not None and given.get_secret_value().startswith("<"):
+            raise ValueError("this is a placeholder; leave hf_token out and set HF_TOKEN instead")
+        return given
+
+    def notices(self) -> list[str]:
+        """What is accepted but works otherwise than its word may suggest."""
+        said = []
+        if self.batch_timeout is not None:
+            said.append(
+                "batch_timeout: batching is continuous, so no request ever waits for a batch to "
+                "fill; the value changes nothing"
+            )
+        if self.hf_token is not None:
+            said.append(
+                "hf_token: a token in a config file can be read by everyone who can read the "
+                "file; set HF_TOKEN in the environment instead"
+            )
+        return said

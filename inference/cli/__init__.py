@@ -1,0 +1,1 @@
+"""The `anynode` command: one file per subcommand, `main` puts them together."""

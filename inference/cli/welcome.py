@@ -1,0 +1,56 @@
+"""What is printed when the server answers: where it is and two examples that work when pasted."""
+
+from __future__ import annotations
+
+import os
+
+from inference.app import default_name
+from inference.local.config import Application, LocalConfig
+
+CURL = """\
+curl {url}/v1/chat/completions \\
+  -H 'Content-Type: application/json' \\{key}
+  -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello!"}}]}}'"""
+
+CURL_KEY = """
+  -H "Authorization: Bearer $ANYNODE_API_KEY" \\"""
+
+# In a shell as it stands; the openai package is the caller's.
+PYTHON = """\
+from openai import OpenAI  # pip install openai
+
+client = OpenAI(base_url="{url}/v1", api_key={key})
+answer = client.chat.completions.create(
+    model="{model}", messages=[{{"role": "user", "content": "Hello!"}}]
+)
+print(answer.choices[0].message.content)"""
+
+PYTHON_KEY = '__import__("os").environ["ANYNODE_API_KEY"]'
+
+
+def welcome(config: LocalConfig, *, seconds: float) -> str:
+    """Everything a first caller needs. Shows where the API key is kept, never the key."""
+    applications = list(config.applications())
+    lines = [f"Ready after {seconds:.1f} s. Ctrl-C stops it.", ""]
+    lines += [f"  {model_name(each)}  at  {url(config, each)}/v1" for each in applications]
+    for application in applications[:1]:
+        lines += ["", *examples(url(config, application), model_name(application))]
+    return "\n".join(lines)
+
+
+def examples(url: str, model: str) -> list[str]:
+    """One call with curl and one with the openai client."""
+    locked = bool(os.environ.get("ANYNODE_API_KEY") or os.environ.get("ANYNODE_API_KEY_FILE"))
+    curl = CURL.format(url=url, model=model, key=CURL_KEY if locked else "")
+    python = PYTHON.format(url=url, model=model, key=PYTHON_KEY if locked else '"unused"')
+    return ["From a shell:", "", curl, "", "From Python:", "", python]
+
+
+def url(config: LocalConfig, application: Application) -> str:
+    """Where the application's own routes begin."""
+    return config.url + application.route_prefix
+
+
+def model_name(application: Application) -> str:
+    """What callers say in `model`."""
+    return application.args.served_model_name or default_name(application.args.model_name)

@@ -1,0 +1,96 @@
+"""What would fail after Ray has started is said before, in one sentence that names the fix."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from inference.app import cpu_settings
+from inference.local import ports
+from inference.local.config import Application, LocalConfig
+from serving.cpu.deployment import NEED_NO_FILES, engine_settings
+from serving.engine import ENGINES, create_engine
+from serving.errors import ConfigError
+from serving.memory import available_bytes
+from serving.model_source import find_folder, is_hub_id, no_such_folder
+
+GIB = 1024**3
+
+
+def check(config: LocalConfig) -> None:
+    """Raise ConfigError when this machine cannot run `config` as it is."""
+    check_port(config.host, config.port)
+    applications = list(config.applications())
+    for application in applications:
+        check_model(application)
+    check_cpus(applications, num_cpus())
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise ConfigError when somebody else listens there."""
+    if not ports.is_free(host, port):
+        (other,) = ports.free_ports(1)
+        raise ConfigError(
+            f"port {port} on {host} is in use or not ours to open; stop what listens there or "
+            f"choose another one, for example --port {other}",
+            param="port",
+        )
+
+
+def check_model(application: Application) -> None:
+    """Raise ConfigError when the settings cannot work, or the model is missing or too big."""
+    args = application.args
+    settings = cpu_settings(args)
+    folder = find_folder(args.model_name)
+    if settings.engine in ENGINES:  # a user's own is imported where it runs, not here
+        create_engine(settings.engine, engine_settings(settings, folder or Path(args.model_name)))
+    if settings.engine in NEED_NO_FILES or (folder is None and is_hub_id(args.model_name)):
+        return
+    if folder is None:
+        raise no_such_folder(args.model_name)
+    if settings.engine == "onnx":
+        check_memory(check_folder(folder), args.kv_cache_bytes or 0, available_bytes())
+
+
+def check_folder(folder: Path) -> int:
+    """The size of the graph in `folder` in bytes; ConfigError when there is no model in it."""
+    if not (folder / "config.json").is_file():
+        raise ConfigError(
+            f"model_name: {folder} holds no config.json, so it is no model folder; give the folder "
+            "that has config.json, the tokenizer and the weights",
+            param="model_name",
+        )
+    graph = [path for path in folder.rglob("*.onnx*") if path.is_file()]
+    if not graph:
+        raise ConfigError(
+            f"model_name: {folder} holds no ONNX graph; make one with: anynode convert {folder}",
+            param="model_name",
+        )
+    return sum(path.stat().st_size for path in graph)
+
+
+def check_memory(model_bytes: int, kv_cache_bytes: int, free_bytes: int) -> None:
+    """Raise ConfigError when weights and KV cache cannot be in memory together."""
+    if model_bytes + kv_cache_bytes > free_bytes:
+        raise ConfigError(
+            f"memory: the model needs {model_bytes / GIB:.1f} GiB for its weights and "
+            f"{kv_cache_bytes / GIB:.1f} GiB for its KV cache, but {free_bytes / GIB:.1f} GiB are "
+            "free; close something, lower kv_cache_bytes, or take a smaller model",
+            param="kv_cache_bytes",
+        )
+
+
+def check_cpus(applications: list[Application], available: int) -> None:
+    """Raise ConfigError when Serve would wait for ever for CPUs that are not there."""
+    wanted = sum(each.num_cpus * each.num_replicas for each in applications)
+    if wanted > available:
+        raise ConfigError(
+            f"num_cpus: the applications ask for {wanted:g} CPUs together, this machine has "
+            f"{available}; lower num_cpus or num_replicas of their deployments",
+            param="num_cpus",
+        )
+
+
+def num_cpus() -> int:
+    """CPUs this process may run on."""
+    return len(os.sched_getaffinity(0))

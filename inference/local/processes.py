@@ -1,0 +1,75 @@
+"""Process trees as /proc shows them: who descends from us, and how to be rid of them."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import time
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def adopt_orphans() -> None:
+    """From now on a process whose parent dies becomes our child, so that none can get away."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_with_parent() -> None:
+    """Ask the kernel to send us SIGTERM when our parent dies, however it dies."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _prctl(option: int, value: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl failed")
+
+
+def descendants(root: int) -> list[int]:
+    """The pids of all living processes below `root`, parents before children."""
+    children: dict[int, list[int]] = {}
+    for pid, parent, state in _all_processes():
+        if state != "Z":
+            children.setdefault(parent, []).append(pid)
+    found = [root]
+    for pid in found:
+        found.extend(children.get(pid, ()))
+    return found[1:]
+
+
+def stop_descendants(grace_s: float = 1.0) -> None:
+    """End every process below this one: SIGTERM, then SIGKILL to whatever is left after `grace_s`.
+
+    Returns when none is left. Zombies that became our children are reaped on the way.
+    """
+    for number, patience_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 5.0)):
+        deadline = time.monotonic() + patience_s
+        while (left := descendants(os.getpid())) and time.monotonic() < deadline:
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            _reap()
+            time.sleep(0.05)
+    _reap()
+
+
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _all_processes() -> list[tuple[int, int, str]]:
+    """(pid, parent's pid, state) of every process on the machine."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            # A process may end between the listing and the reading.
+            with contextlib.suppress(OSError, ValueError):
+                # The command, in parentheses, may itself hold spaces and parentheses.
+                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+                found.append((int(entry.name), int(parent), state))
+    return found

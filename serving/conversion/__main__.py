@@ -1,0 +1,34 @@
+"""`python -m serving.conversion MODEL_DIR [--output DIR]`"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from serving.conversion.checkpoint import convert
+from serving.errors import ConfigError
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m serving.conversion",
+        description="Turn a Hugging Face checkpoint into what the default engine loads.",
+    )
+    parser.add_argument("model_dir", type=Path, help="folder with config.json and weights")
+    parser.add_argument("--output", type=Path, help="default: onnx/ inside MODEL_DIR")
+    parser.add_argument("--trust-remote-code", action="store_true")
+    arguments = parser.parse_args()
+    try:
+        target = convert(
+            arguments.model_dir, arguments.output, trust_remote_code=arguments.trust_remote_code
+        )
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{target}: {sum(path.stat().st_size for path in target.iterdir()) / 1e6:,.1f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

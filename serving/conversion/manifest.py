@@ -1,0 +1,72 @@
+"""`anynode.json`: what the converter tells the decoder about a graph, and how both check it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from serving.errors import ConfigError
+
+MANIFEST_FILE = "anynode.json"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One converted model."""
+
+    model_type: str  # the checkpoint's, as in its config.json
+    num_layers: int
+    num_kv_heads: int
+    head_dim: int
+    vocab_size: int
+    max_model_len: int  # tokens the model was made for
+    eos_token_ids: tuple[int, ...]
+    quantization: str  # how weights and activations are stored
+    weight_bytes_per_step: int  # read by each decoding step, whatever the batch
+    files: Mapping[str, int]  # name → size in bytes
+    made_with: Mapping[str, str]  # distribution → version
+    format_version: int = FORMAT_VERSION
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    text = json.dumps(asdict(manifest), indent=2) + "\n"
+    (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Raises ConfigError, with the way out, unless every file is there and whole."""
+    values = _read_json(folder)
+    if values.get("format_version") != FORMAT_VERSION:
+        raise _unusable(
+            folder,
+            f"has format {values.get('format_version')}, this version reads {FORMAT_VERSION}",
+        )
+    names = {field.name for field in fields(Manifest)}
+    if set(values) != names:
+        raise _unusable(folder, f"has a wrong {MANIFEST_FILE}")
+    manifest = Manifest(**values | {"eos_token_ids": tuple(values["eos_token_ids"])})
+    for name, size in manifest.files.items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != size:
+            raise _unusable(folder, f"has a {name} that is missing or cut short")
+    return manifest
+
+
+def _read_json(folder: Path) -> dict[str, Any]:
+    try:
+        values = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise _unusable(folder, f"has no {MANIFEST_FILE}") from error
+    except (OSError, ValueError) as error:
+        raise _unusable(folder, f"has an unreadable {MANIFEST_FILE} ({error})") from error
+    return values if isinstance(values, dict) else {}
+
+
+def _unusable(folder: Path, what: str) -> ConfigError:
+    return ConfigError(
+        f"model_name: {folder} {what}; run `anynode convert {folder.parent}`", param="model_name"
+    )

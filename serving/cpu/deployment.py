@@ -1,0 +1,137 @@
+"""CPUDeployment: one model on one node's CPUs, as a Ray Serve deployment.
+
+A plain class; the builder decorates it with `serve.ingress()`, whose late-bound application comes
+from `__serve_build_asgi_app__`. Ray calls every method here on the replica's one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from serving.engine import Engine, create_engine
+from serving.http import FaceSettings, ReplicaFace
+from serving.model_source import fetch_model
+from serving.types import EngineSettings
+
+logger = logging.getLogger("ray.serve")  # the log Serve keeps for its replicas
+
+NEED_NO_FILES = frozenset({"echo"})  # engines without a model
+
+# Serve's Python proxy pays for every chunk it forwards, HAProxy does not: behind the former a
+# stream's chunks are gathered for this long (docs/architecture.md has the measurements).
+PROXY_COALESCE_MS = 50.0
+
+# The thread that steps the model holds the GIL between two steps; at Python's default of 5 ms the
+# event loop would get it late and every answer in flight would stutter.
+SWITCH_INTERVAL_S = 0.0005
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CPUSettings:
+    """What one replica is told; checked by the engine and by the face."""
+
+    model_name: str  # a folder, or owner/name on the Hugging Face Hub
+    engine: str
+    face: FaceSettings
+    engine_settings: Mapping[str, Any] = field(default_factory=dict)  # of EngineSettings
+    num_threads: int | None = None  # None: as many CPUs as Ray gave the replica
+    hf_token: str | None = field(default=None, repr=False)
+
+    @property
+    def max_requests(self) -> int:
+        """Requests the replica holds at most, running or waiting."""
+        return self.face.max_num_seqs + self.face.max_queued_requests
+
+
+class CPUDeployment:
+    """Loads one engine and answers HTTP for it."""
+
+    async def __init__(self, settings: CPUSettings) -> None:  # type: ignore[misc]  # Serve awaits it
+        """Returns when the model answers, so that Serve sends nobody here before it does.
+
+        Serve opens the replica's port only then; what the face says while loading is seen by
+        those who hold this object, and by logs.
+        """
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        self._engine = await self._create_engine(settings)
+        self._face = ReplicaFace(with_proxy(settings.face), self._engine, settings.engine)
+        self._face.loading("reading weights")
+        try:
+            await self._engine.load()
+        except Exception as error:
+            self._face.failed(error)
+            raise
+        self._face.ready()
+        logger.info("%s answers, engine %s", settings.face.model_id, settings.engine)
+
+    async def _create_engine(self, settings: CPUSettings) -> Engine:
+        token = settings.hf_token or os.environ.get("HF_TOKEN")
+        folder = Path(settings.model_name)
+        if settings.engine not in NEED_NO_FILES:
+            folder = await asyncio.to_thread(partial(fetch_model, settings.model_name, token=token))
+        return create_engine(settings.engine, engine_settings(settings, folder))
+
+    def __serve_build_asgi_app__(self) -> ASGIApp:
+        return BarePrefixMiddleware(self._face.asgi_app())
+
+    async def check_health(self) -> None:
+        """Raise EngineDead when Serve should replace this replica."""
+        try:
+            await self._engine.check_health()
+        except Exception as error:
+            self._face.failed(error)
+            raise
+
+    async def __del__(self) -> None:
+        """Serve awaits this when the replica is stopped in good order."""
+        if hasattr(self, "_engine"):
+            await self._engine.unload()
+
+
+class BarePrefixMiddleware:
+    """Takes `/cpu` for `/cpu/` where the application is mounted at `/cpu`, without a redirect.
+
+    Callers post to the bare prefix, and many HTTP clients do not post again where they are sent.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """Serve reads the application's routes to label its own metrics."""
+        return getattr(self._app, "routes", [])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == scope.get("root_path"):
+            scope = {**scope, "path": scope["path"] + "/"}
+        await self._app(scope, receive, send)
+
+
+def with_proxy(face: FaceSettings) -> FaceSettings:
+    """The face's settings, fit for the proxy this replica is behind."""
+    if os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") == "1":
+        return face
+    return replace(face, coalesce_ms=PROXY_COALESCE_MS)
+
+
+def engine_settings(settings: CPUSettings, folder: Path) -> EngineSettings:
+    """What the engine is told. Ray sets OMP_NUM_THREADS to the CPUs it gave the replica."""
+    num_threads = settings.num_threads or int(os.environ.get("OMP_NUM_THREADS", "1"))
+    return EngineSettings(
+        model_source=folder,
+        max_num_seqs=settings.face.max_num_seqs,
+        num_threads=num_threads,
+        **settings.engine_settings,
+    )

@@ -1,0 +1,226 @@
+"""`StepModel` over a converted graph, run by ONNX Runtime on the CPU.
+
+The KV memory is one float32 array per layer and kind, [num_rows, kv_heads, length, head_dim], which
+the graph reads as past and writes as present in place. Rows of different length decode in one call
+without padding, and a row's answer never depends on its neighbours.
+
+Chunks of a prompt give bit for bit what the whole prompt gives, as long as each has two tokens or
+more: a single position takes another kernel, whose sums round differently. So callers never leave a
+last chunk of one token (a prompt of one token is fine).
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from serving.conversion.manifest import Manifest, read_manifest
+from serving.errors import ConfigError
+from serving.memory import available_bytes
+from serving.step_model import Logits, TokenIds
+
+GRAPH_FILE = "model.onnx"
+INPUTS = ("input_ids", "seqlens_k", "total_sequence_length", "logit_positions")
+# Longer contexts exist, but a CPU needs tens of seconds to read one, and the attention's scratch
+# memory grows with it (heads x chunk x max_model_len floats). Whoever wants one asks for it.
+DEFAULT_MAX_MODEL_LEN = 4096
+BYTES = 4  # of a float32
+# ONNX Runtime's threads spin for many milliseconds after each step by default, and so take the
+# cores from the threads that serve HTTP. This long bridges the gaps between one step's operators.
+SPIN_US = 20
+
+KvArray = npt.NDArray[np.float32]
+Lengths = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class _KvMemory:
+    """One layer's keys or values, in memory that the system provides page by page as it is used."""
+
+    past: str  # the graph's names for it
+    present: str
+    pages: mmap.mmap
+    row_bytes: int  # a whole number of pages
+    array: KvArray  # [num_rows, kv_heads, length, head_dim] over `pages`
+
+    def release_row(self, row: int) -> None:
+        self.pages.madvise(mmap.MADV_DONTNEED, row * self.row_bytes, self.row_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What one call of the graph reads and writes; the graph sees these very arrays."""
+
+    input_ids: TokenIds  # [B, T]
+    seqlens_k: Lengths  # [B], position of each row's last token
+    total_sequence_length: Lengths  # [], tokens of the longest row after the call
+    logit_positions: TokenIds  # [K] among the B * T positions
+    logits: Logits  # [K, vocab]
+
+
+class OnnxDecoder:
+    """A converted model in a folder, as `python -m serving.conversion` writes it."""
+
+    def __init__(
+        self, folder: Path, num_rows: int, max_model_len: int | None, num_threads: int
+    ) -> None:
+        """Loads the weights; raises ConfigError for a folder or a setting that cannot work."""
+        self._manifest = manifest = read_manifest(folder)
+        self.num_rows: int = num_rows
+        self.max_model_len: int = _model_len(manifest, max_model_len)
+        self.vocab_size: int = manifest.vocab_size
+        token_floats = manifest.num_kv_heads * manifest.head_dim
+        self.kv_bytes_per_token: int = 2 * manifest.num_layers * token_floats * BYTES
+        _check_memory(folder, manifest)
+        self._session: Any = _load(folder, num_threads)
+        self._kv = _kv_memories(manifest, num_rows, self.max_model_len)
+        self._logits = np.empty((num_rows, self.vocab_size), np.float32)
+        self._steps: dict[int, tuple[_Call, Any]] = {}  # by batch size, bound once
+
+    def prefill(self, row: int, token_ids: TokenIds, start: int, *, all_logits: bool) -> Logits:
+        """See StepModel; a chunk after `start` > 0 must have two tokens or more."""
+        count = len(token_ids)
+        assert start + count <= self.max_model_len, "the caller admitted more than a row holds"
+        positions = np.arange(0 if all_logits else count - 1, count)
+        call = _Call(
+            input_ids=np.ascontiguousarray(token_ids, np.int64).reshape(1, count),
+            seqlens_k=np.array([start + count - 1], np.int32),
+            total_sequence_length=np.array(start + count, np.int32),
+            logit_positions=positions,
+            logits=np.empty((len(positions), self.vocab_size), np.float32),
+        )
+        self._session.run_with_iobinding(self._bind(call, row))
+        return call.logits
+
+    def decode(self, token_ids: TokenIds, lengths: TokenIds) -> Logits:
+        """See StepModel."""
+        batch = len(token_ids)
+        if batch not in self._steps:
+            self._steps[batch] = self._new_step(batch)
+        call, binding = self._steps[batch]
+        call.input_ids[:, 0] = token_ids
+        call.seqlens_k[:] = lengths
+        call.total_sequence_length[...] = total = call.seqlens_k.max() + 1
+        assert total <= self.max_model_len, "the caller let a sequence outgrow its row"
+        self._session.run_with_iobinding(binding)
+        return call.logits
+
+    def move_row(self, source: int, target: int, length: int) -> None:
+        for kv in self._kv:
+            kv.array[target, :, :length] = kv.array[source, :, :length]
+
+    def release_row(self, row: int) -> None:
+        for kv in self._kv:
+            kv.release_row(row)
+
+    def close(self) -> None:
+        """Frees weights and KV memory; logits given out before stay valid."""
+        self._steps.clear()
+        self._session = None
+        self._kv = ()  # the last view of a mapping frees it
+
+    def _new_step(self, batch: int) -> tuple[_Call, Any]:
+        call = _Call(
+            input_ids=np.zeros((batch, 1), np.int64),
+            seqlens_k=np.zeros(batch, np.int32),
+            total_sequence_length=np.zeros((), np.int32),
+            logit_positions=np.arange(batch),
+            logits=self._logits[:batch],
+        )
+        return call, self._bind(call, 0)
+
+    def _bind(self, call: _Call, first_row: int) -> Any:
+        """Lets the graph work on the call's arrays and on the KV of the rows from `first_row` on.
+
+        The binding holds addresses only: the call must outlive its use.
+        """
+        binding = self._session.io_binding()
+        for name in INPUTS:
+            _bind_input(binding, name, getattr(call, name))
+        for kv in self._kv:
+            rows = kv.array[first_row : first_row + len(call.input_ids)]
+            _bind_input(binding, kv.past, rows)
+            _bind_output(binding, kv.present, rows)
+        _bind_output(binding, "logits", call.logits)
+        return binding
+
+
+def _bind_input(binding: Any, name: str, array: npt.NDArray[Any]) -> None:
+    binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+
+
+def _bind_output(binding: Any, name: str, array: npt.NDArray[Any]) -> None:
+    binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+
+
+def _model_len(manifest: Manifest, wanted: int | None) -> int:
+    """Tokens a row holds; raises ConfigError for more than the model was made for."""
+    if wanted is None:
+        return min(manifest.max_model_len, DEFAULT_MAX_MODEL_LEN)
+    if not 1 <= wanted <= manifest.max_model_len:
+        raise ConfigError(
+            f"max_model_len: {wanted} is outside what this model was made for; set it to a number "
+            f"from 1 to {manifest.max_model_len}",
+            param="max_model_len",
+        )
+    return wanted
+
+
+def _check_memory(folder: Path, manifest: Manifest) -> None:
+    needed, free = sum(manifest.files.values()), available_bytes()
+    if needed > free:
+        raise ConfigError(
+            f"model_name: the weights in {folder} take {needed / 1e9:.1f} GB and only "
+            f"{free / 1e9:.1f} GB of memory are free; give this model more memory or choose a "
+            "smaller one",
+            param="model_name",
+        )
+
+
+def _load(folder: Path, num_threads: int) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    options.log_severity_level = 3  # errors only
+    options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
+    # Where uint8 times int8 saturates (x86 without VNNI), use the slower exact kernel.
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    try:
+        return ort.InferenceSession(
+            folder / GRAPH_FILE, options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # ONNX Runtime's errors share no base class
+        reason = str(error).strip().partition("\n")[0]
+        raise ConfigError(
+            f"model_name: ONNX Runtime cannot load {folder} ({reason}); run "
+            f"`anynode convert {folder.parent}`",
+            param="model_name",
+        ) from error
+
+
+def _kv_memories(manifest: Manifest, num_rows: int, max_model_len: int) -> tuple[_KvMemory, ...]:
+    """Two arrays a layer, each row starting on a page of its own so that it can be given back."""
+    token_bytes = manifest.num_kv_heads * manifest.head_dim * BYTES
+    whole_pages = mmap.PAGESIZE // math.gcd(mmap.PAGESIZE, token_bytes)  # tokens
+    length = -(-max_model_len // whole_pages) * whole_pages
+    shape = (num_rows, manifest.num_kv_heads, length, manifest.head_dim)
+    return tuple(
+        _kv_memory(f"{layer}.{kind}", shape)
+        for layer in range(manifest.num_layers)
+        for kind in ("key", "value")
+    )
+
+
+def _kv_memory(name: str, shape: tuple[int, ...]) -> _KvMemory:
+    size = math.prod(shape) * BYTES
+    pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        pages.madvise(mmap.MADV_NOHUGEPAGE)  # a huge page would hold many rows' worth for one token
+    array = np.frombuffer(pages, np.float32).reshape(shape)
+    return _KvMemory(f"past_key_values.{name}", f"present.{name}", pages, size // shape[0], array)

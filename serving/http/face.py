@@ -1,0 +1,119 @@
+"""The face of one replica: made before its model is loaded, told when that changes.
+
+::
+
+    face = ReplicaFace(FaceSettings(model_id="llama"), engine, engine_name="onnx")
+    app = face.asgi_app()            # answers 503 and says why, until:
+    face.loading("reading weights")
+    await engine.load()
+    face.ready()
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from starlette.types import ASGIApp
+
+from serving.engine import Engine
+from serving.errors import ServingError
+from serving.http.app import create_app
+from serving.http.auth import ApiKeys
+from serving.http.generation import GenerationEndpoint, Understand
+from serving.http.job import JobRunner
+from serving.http.metrics import ERRORS, FaceMetrics, PrometheusSink, Sink
+from serving.http.offer import Offer
+from serving.http.readiness import Readiness
+from serving.http.settings import FaceSettings
+from serving.http.status import StatusRoutes
+
+
+class ReplicaFace:
+    """Speaks HTTP for one engine. Everything happens on the event loop of its application."""
+
+    def __init__(
+        self,
+        settings: FaceSettings,
+        engine: Engine,
+        engine_name: str,
+        *,
+        keys: ApiKeys | None = None,
+        sinks: Sequence[Sink] = (),
+    ) -> None:
+        """`keys`: None reads them from the environment (ConfigError when they cannot be read).
+        `sinks` get the metrics besides /metrics (`ray_metrics.RaySink`).
+        """
+        self.settings = settings
+        self._engine = engine
+        self._engine_name = engine_name
+        self._keys = ApiKeys.from_environment(os.environ) if keys is None else keys
+        self._prometheus = PrometheusSink(settings.model_id)
+        self._metrics = FaceMetrics([self._prometheus, *sinks])
+        self._readiness = Readiness()
+        self._runner = JobRunner(engine, settings, self._metrics)
+
+    def loading(self, what: str) -> None:
+        """Answer 503 and say that the replica is busy with `what`."""
+        self._readiness.loading(what)
+
+    def ready(self) -> None:
+        """Answer requests from now on; the engine must be loaded."""
+        self._readiness.ready()
+
+    def failed(self, error: Exception) -> None:
+        """Answer 503 and say why: this replica will not recover."""
+        self._readiness.failed(error)
+
+    @property
+    def num_running(self) -> int:
+        """Requests the engine works on."""
+        return self._runner.gate.num_running
+
+    @property
+    def num_waiting(self) -> int:
+        """Requests that wait for their turn."""
+        return self._runner.gate.num_waiting
+
+    def report_load(self) -> None:
+        """Bring the gauges up to date; for sinks that are not scraped through /metrics."""
+        ready = self._readiness.status == "ready"
+        occupancy = self._engine.occupancy() if ready else None
+        self._metrics.busy(self.num_running, self.num_waiting, occupancy)
+
+    def asgi_app(self) -> ASGIApp:
+        """The application; may be mounted under any prefix."""
+        status = StatusRoutes(
+            engine=self._engine,
+            offer=self._offer,
+            gate=self._runner.gate,
+            readiness=self._readiness,
+            exposition=self._exposition,
+        )
+        return create_app(
+            status,
+            self._endpoint,
+            keys=self._keys,
+            loopback_only=self.settings.loopback_only,
+            on_error=self._count_error,
+        )
+
+    def _offer(self) -> Offer:
+        return Offer(self.settings, self._engine_name, self._engine.capabilities)
+
+    def _endpoint(self, understand: Understand) -> GenerationEndpoint:
+        return GenerationEndpoint(
+            understand,
+            offer=self._offer,
+            runner=self._runner,
+            readiness=self._readiness,
+            max_body_bytes=self.settings.max_body_bytes,
+            on_error=self._count_error,
+        )
+
+    def _count_error(self, error: ServingError) -> None:
+        self._metrics.add(ERRORS, 1, str(error.status))
+
+    def _exposition(self) -> bytes:
+        self.report_load()
+        return self._prometheus.exposition()

@@ -1,0 +1,140 @@
+"""The routes that tell about the replica: /, /health, /version, /metrics and /v1/models."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serving.engine import Engine
+from serving.errors import EngineDead
+from serving.http.admission import AdmissionGate
+from serving.http.offer import Offer
+from serving.http.readiness import Readiness
+from serving.http.responses import json_response
+
+ROUTES = (
+    "GET /v1/models",
+    "POST /v1/chat/completions",
+    "POST /v1/completions",
+    "POST /generate",
+    "POST /",
+    "GET /health",
+    "GET /version",
+    "GET /metrics",
+)
+# Whose versions matter when an answer is strange; those that are not installed are not shown.
+LIBRARIES = (
+    "ray",
+    "starlette",
+    "uvicorn",
+    "transformers",
+    "tokenizers",
+    "onnxruntime",
+    "openvino",
+    "torch",
+    "ipex-llm",
+    "llama-cpp-python",
+    "exllamav3",
+)
+
+
+class StatusRoutes:
+    """Answers about one replica; each method is an endpoint."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        offer: Callable[[], Offer],
+        gate: AdmissionGate,
+        readiness: Readiness,
+        exposition: Callable[[], bytes],
+    ) -> None:
+        """`exposition` writes the metrics as they are now."""
+        self._engine = engine
+        self._offer = offer
+        self._gate = gate
+        self._readiness = readiness
+        self._exposition = exposition
+        self._created = int(time.time())
+        self._versions = installed_versions()
+
+    async def root(self, request: Request) -> Response:
+        """GET /: what this is."""
+        offer = self._offer()
+        about = {"name": "anynode", "model": offer.settings.model_id, "routes": ROUTES}
+        return json_response(
+            {**about, "message": f"POST /v1/chat/completions with {about['model']!r}"}
+        )
+
+    async def health(self, request: Request) -> Response:
+        """GET /health: 200 when requests are served, otherwise 503 and why."""
+        if self._readiness.status == "ready":
+            await self._check_engine()
+        offer = self._offer()
+        ready = self._readiness.status == "ready"
+        return json_response(
+            {
+                **self._readiness.describe(),
+                "model": offer.settings.model_id,
+                "engine": offer.engine_name,
+                "running": self._gate.num_running,
+                "waiting": self._gate.num_waiting,
+            },
+            200 if ready else 503,
+        )
+
+    async def _check_engine(self) -> None:
+        try:
+            await self._engine.check_health()
+        except EngineDead as error:
+            self._readiness.failed(error)
+
+    async def version(self, request: Request) -> Response:
+        """GET /version: ours, and those of the libraries that matter."""
+        return json_response({"engine": self._offer().engine_name, **self._versions})
+
+    async def metrics(self, request: Request) -> Response:
+        """GET /metrics, for Prometheus."""
+        return Response(self._exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    async def models(self, request: Request) -> Response:
+        """GET /v1/models: this model under each of its names."""
+        names = self._offer().settings.model_names
+        return json_response({"object": "list", "data": [self._model(name) for name in names]})
+
+    async def model(self, request: Request) -> Response:
+        """GET /v1/models/{id}; raises ModelNotFound."""
+        name = request.path_params["model_id"]
+        self._offer().check_model(name)
+        return json_response(self._model(name))
+
+    def _model(self, name: str) -> dict[str, object]:
+        ready = self._readiness.status == "ready"
+        return {
+            "id": name,
+            "object": "model",
+            "created": self._created,
+            "owned_by": "anynode",
+            "root": self._offer().settings.model_id,
+            "parent": None,
+            "max_model_len": self._engine.max_model_len if ready else None,
+        }
+
+
+def installed_versions() -> dict[str, object]:
+    """The version of anynode and of the libraries that are installed."""
+    libraries = {name: found for name in LIBRARIES if (found := _version(name)) is not None}
+    return {"version": _version("anynode") or "unknown", "libraries": libraries}
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None

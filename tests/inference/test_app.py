@@ -1,0 +1,119 @@
+"""inference.app: from arguments to a Serve application."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from ray.serve import Application
+from ray.serve._private.api import call_user_app_builder_with_args_if_necessary as ray_calls
+
+import inference
+from inference.app import cpu_settings, typed_app_builder
+from inference.args import ApplicationArgs
+from serving.errors import ConfigError
+
+
+def args(**given: Any) -> ApplicationArgs:
+    return ApplicationArgs.model_validate({"model_name": "models/anynode-demo", **given})
+
+
+def test_both_import_paths_name_the_builder() -> None:
+    from ray._common.utils import import_attr
+
+    for path in ("inference:typed_app_builder", "inference.typed_app_builder"):
+        assert import_attr(path) is typed_app_builder
+    with pytest.raises(AttributeError):
+        _ = inference.no_such_name
+
+
+def test_ray_validates_the_arguments() -> None:
+    """It does so only while the annotation is the class itself and not a string."""
+    (parameter,) = inspect.signature(typed_app_builder).parameters.values()
+    assert parameter.annotation is ApplicationArgs
+    with pytest.raises(ValidationError, match="did you mean 'batch_size'"):
+        ray_calls(typed_app_builder, {"model_name": "m", "target_device": "AMD", "batch_sise": 2})
+
+
+def test_the_deployment_holds_what_runs_and_what_waits() -> None:
+    application = ray_calls(
+        typed_app_builder,
+        {"model_name": "m", "target_device": "AMD", "batch_size": 4, "max_queued_requests": 10},
+    )
+    assert isinstance(application, Application)
+    deployment = application._bound_deployment
+    assert deployment.name == "CPUDeployment"
+    assert deployment.max_ongoing_requests > 14
+    assert deployment.max_queued_requests == -1
+
+
+@pytest.mark.parametrize("device", ["AMD", "INTEL"])
+def test_the_device_chooses_the_engine_and_the_log_says_why(
+    device: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert cpu_settings(args(target_device=device)).engine == "onnx"
+    with caplog.at_level(logging.INFO):
+        typed_app_builder(args(target_device=device, batch_timeout=1))
+    assert f"target_device is {device}" in caplog.text
+    assert "batch_timeout" in caplog.text
+
+
+def test_an_engine_of_ones_own_needs_no_table_entry() -> None:
+    assert cpu_settings(args(engine="mine.here:Engine")).engine == "mine.here:Engine"
+
+
+@pytest.mark.parametrize(
+    ("given", "param", "words"),
+    [
+        ({}, "target_device", "set target_device: AMD or INTEL"),
+        ({"gpu_count": 1}, "target_device", "GPU"),
+        ({"target_device": "AMD", "gpu_count": 1}, "gpu_count", "leave gpu_count out"),
+        ({"engine": "onx"}, "engine", "did you mean 'onnx'"),
+    ],
+)
+def test_what_cannot_work_is_refused_by_name(given: dict[str, Any], param: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        typed_app_builder(args(**given))
+    assert caught.value.param == param
+
+
+def test_settings_go_where_they_belong() -> None:
+    settings = cpu_settings(
+        args(
+            target_device="AMD",
+            served_model_name="demo",
+            batch_size=3,
+            max_new_tokens=7,
+            temperature=0.5,
+            request_timeout_s=9,
+            max_model_len=99,
+            kv_cache_bytes=1000,
+            hf_token="hf_x",
+            loopback_only=True,
+        )
+    )
+    assert settings.face.model_id == "demo"
+    assert settings.face.max_num_seqs == 3
+    assert settings.face.default_max_tokens == 7
+    assert settings.face.default_temperature == 0.5
+    assert settings.face.request_timeout_s == 9
+    assert settings.face.loopback_only
+    assert settings.engine_settings["max_model_len"] == 99
+    assert settings.engine_settings["kv_cache_bytes"] == 1000
+    assert "hf_x" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("model_name", "name"),
+    [
+        ("/mnt/models/llama-7b/", "llama-7b"),
+        ("models/anynode-demo", "anynode-demo"),
+        ("owner/name", "owner/name"),
+    ],
+)
+def test_callers_say_the_folders_name_or_the_hub_id(model_name: str, name: str) -> None:
+    settings = cpu_settings(ApplicationArgs(model_name=model_name, engine="echo"))
+    assert settings.face.model_id == name

@@ -1,0 +1,180 @@
+"""The whole application over a real Ray Serve, behind each proxy, as clients meet it."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import openai
+import psutil
+import pytest
+
+from tests.inference.running import Running
+
+KEY = "sk-only-for-this-test"
+
+Start = Callable[..., Running]
+
+
+@pytest.fixture(scope="module")
+def locked(anynode_serve: Start) -> Running:
+    """An echo on all interfaces that asks for a key."""
+    arguments = ("--engine", "echo", "--host", "0.0.0.0", "--num-threads", "1")
+    return anynode_serve("echo", *arguments, ANYNODE_API_KEY=KEY)
+
+
+def client(server: Running, prefix: str) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{server.url}{prefix}/v1", api_key="unused", max_retries=0)
+
+
+def ask(text: str) -> dict[str, object]:
+    return {"messages": [{"role": "user", "content": text}]}
+
+
+def test_both_models_answer_under_their_prefixes(two: Running) -> None:
+    with client(two, "/cpu") as intel, client(two, "/acpu") as amd:
+        assert [model.id for model in intel.models.list()] == ["anynode-demo"]
+        assert [model.id for model in amd.models.list()] == ["echo"]
+        demo = intel.chat.completions.create(model="anynode-demo", **ask("Hello!"))  # type: ignore[call-overload]
+        echo = amd.chat.completions.create(model="echo", **ask("Hello!"))  # type: ignore[call-overload]
+    assert demo.choices[0].message.content
+    assert demo.usage.completion_tokens <= 16
+    assert echo.choices[0].message.content == "Hello!"
+
+
+def test_a_stream_says_the_same_as_one_answer(two: Running) -> None:
+    request = {"model": "anynode-demo", "temperature": 0, **ask("Tell me a story.")}
+    with client(two, "/cpu") as intel:
+        whole = intel.chat.completions.create(**request)  # type: ignore[call-overload]
+        parts = [
+            chunk.choices[0].delta.content or ""
+            for chunk in intel.chat.completions.create(stream=True, **request)  # type: ignore[call-overload]
+            if chunk.choices
+        ]
+    assert "".join(parts) == whole.choices[0].message.content
+    assert len(parts) > 1
+
+
+def test_a_stream_comes_while_it_is_made(two: Running) -> None:
+    with client(two, "/acpu") as amd:
+        began = time.monotonic()
+        stream = amd.completions.create(model="echo", prompt="x" * 20, max_tokens=20, stream=True)
+        arrivals = [time.monotonic() - began for _ in stream]
+    assert arrivals[0] < arrivals[-1] / 2
+    assert len(arrivals) > 5
+
+
+def test_the_prefix_itself_takes_a_prompt(two: Running) -> None:
+    answer = httpx.post(f"{two.url}/cpu", json={"prompt": "Once upon a time"}, timeout=30)
+    assert answer.status_code == 200
+    assert answer.text
+
+
+def test_a_path_nobody_serves_is_404(two: Running) -> None:
+    assert httpx.get(f"{two.url}/cpu/v1/nothing").status_code == 404
+    assert httpx.get(f"{two.url}/elsewhere/v1/models").status_code == 404
+
+
+def test_a_client_that_leaves_frees_its_place(two: Running) -> None:
+    body = {"model": "echo", "prompt": "x", "max_tokens": 2000, "ignore_eos": True, "stream": True}
+    url = f"{two.url}/acpu/v1/completions"
+    with httpx.stream("POST", url, json=body, timeout=30) as answer:
+        next(answer.iter_bytes())
+        assert two.health("/acpu")["running"] == 1
+    deadline = time.monotonic() + 3
+    while two.health("/acpu")["running"]:
+        assert time.monotonic() < deadline, "still running after 3 s"
+        time.sleep(0.05)
+
+
+def test_the_log_says_what_an_argument_does_not_do(two: Running) -> None:
+    assert "batch_timeout: batching is continuous" in two.output
+
+
+def replica_ports(server: Running) -> list[int]:
+    """The ports replicas speak HTTP on, beside their proxy."""
+    found = []
+    for process in server.tree():
+        if "ServeReplica" in process.name() + " ".join(process.cmdline()):
+            ports = {each.laddr.port for each in process.net_connections() if each.laddr}
+            found += [port for port in ports if answers(port)]
+    return found
+
+
+def answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/health", timeout=1).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def test_the_key_is_asked_for_at_the_proxy_and_behind_it(locked: Running) -> None:
+    (direct,) = replica_ports(locked)
+    for url in (locked.url, f"http://127.0.0.1:{direct}"):
+        models = f"{url}/v1/models"
+        assert httpx.get(models).status_code == 401
+        wrong = httpx.get(models, headers={"Authorization": "Bearer wrong"})
+        assert wrong.status_code == 401
+        right = httpx.get(models, headers={"Authorization": f"Bearer {KEY}"})
+        assert right.status_code == 200
+
+
+def test_the_key_is_never_shown(locked: Running) -> None:
+    assert '"Authorization: Bearer $ANYNODE_API_KEY"' in locked.output
+    logs = "".join(
+        path.read_text(errors="replace")
+        for path in locked.folder().rglob("*")
+        if path.is_file() and path.suffix in {".log", ".out", ".err", ".json", ".cfg"}
+    )
+    assert KEY not in locked.output + logs
+
+
+def outer_address() -> str | None:
+    """An address of this machine that is not its loopback one."""
+    for addresses in psutil.net_if_addrs().values():
+        for each in addresses:
+            if each.family == socket.AF_INET and not each.address.startswith("127."):
+                return str(each.address)
+    return None
+
+
+def test_a_replica_answers_nobody_on_another_machine(locked: Running) -> None:
+    """A peer that comes from this machine's outer address is as good as one from elsewhere."""
+    address = outer_address()
+    if address is None:
+        pytest.skip("this machine has a loopback address only")
+    headers = {"Authorization": f"Bearer {KEY}"}
+    (direct,) = replica_ports(locked)
+    assert httpx.get(f"http://{address}:{direct}/health", headers=headers).status_code == 403
+    for spoofed in ("127.0.0.1", "::1"):
+        forged = headers | {"X-Forwarded-For": spoofed, "Forwarded": f"for={spoofed}"}
+        assert httpx.get(f"http://{address}:{direct}/health", headers=forged).status_code == 403
+
+
+def test_the_public_port_answers_everybody(locked: Running) -> None:
+    address = outer_address() or "127.0.0.1"
+    assert httpx.get(f"http://{address}:{locked.port}/health").status_code == 200
+    behind_nginx = {"X-Forwarded-For": "203.0.113.9"}
+    assert httpx.get(f"{locked.url}/health", headers=behind_nginx).status_code == 200
+
+
+def test_all_else_listens_on_the_loopback_interface(anynode_serve: Start, locked: Running) -> None:
+    """Open are the public port, the replica's own (which refuses, see above), and Serve's
+    port between replicas, which Ray's token guards."""
+    exposed = {port for host, port in locked.listening() if not host.endswith("127.0.0.1")}
+    assert exposed >= {locked.port}
+    assert len(exposed) <= 3
+
+
+def test_two_at_once_do_not_meet(anynode_serve: Start, locked: Running, two: Running) -> None:
+    assert locked.folder() != two.folder()
+    ours, theirs = ({port for _, port in each.listening()} for each in (locked, two))
+    assert not ours & theirs
+
+
+def test_a_home_of_ones_own_stays_empty(locked: Running) -> None:
+    home = Path(psutil.Process(locked.process.pid).environ()["HOME"])
+    assert [path.name for path in home.iterdir()] == ["output.txt"]

@@ -1,0 +1,140 @@
+"""The routes that tell about the replica, its metrics, and request ids."""
+
+from __future__ import annotations
+
+import re
+import threading
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from serving.errors import ConfigError
+from serving.http import FaceSettings
+from tests.serving.http.fakes import FakeEngine
+from tests.serving.http.live import MODEL, live
+
+CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "hello"}]}
+
+
+@pytest.fixture
+def replica():
+    with live(other_names=("alias", "org/model")) as running:
+        yield running
+
+
+def metrics(replica) -> dict[str, float]:
+    """Samples by name and label, without model_name."""
+    text = httpx.get(f"{replica.url}/metrics").text
+    samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
+    assert {sample.labels["model_name"] for sample in samples} == {MODEL}
+    return {
+        " ".join([s.name, *(v for k, v in s.labels.items() if k != "model_name")]): s.value
+        for s in samples
+    }
+
+
+def test_root_tells_the_way(replica):
+    about = httpx.get(replica.url).json()
+    assert about["model"] == MODEL
+    assert "POST /v1/chat/completions" in about["routes"]
+
+
+def test_every_route_that_is_named_exists(replica):
+    for route in httpx.get(replica.url).json()["routes"]:
+        method, path = route.split()
+        assert httpx.request(method, replica.url + path).status_code in (200, 400), route
+
+
+def test_health(replica):
+    health = httpx.get(f"{replica.url}/health").json()
+    assert health["status"] == "ready"
+    assert (health["model"], health["engine"]) == (MODEL, "echo")
+    assert (health["running"], health["waiting"]) == (0, 0)
+
+
+def test_health_asks_the_engine():
+    with live(FakeEngine()) as running:
+        assert httpx.get(f"{running.url}/health").status_code == 200
+        running.engine.dead = True
+        answer = httpx.get(f"{running.url}/health")
+        assert (answer.status_code, answer.json()["error"]) == (503, "it broke")
+
+
+def test_version(replica):
+    answer = httpx.get(f"{replica.url}/version").json()
+    assert answer["version"]
+    assert answer["engine"] == "echo"
+    assert "starlette" in answer["libraries"]
+
+
+def test_a_model_answers_to_all_its_names(replica):
+    listed = httpx.get(f"{replica.base_url}/models").json()["data"]
+    assert [model["id"] for model in listed] == [MODEL, "alias", "org/model"]
+    assert listed[0]["max_model_len"] == 8192
+    assert httpx.get(f"{replica.base_url}/models/org/model").status_code == 200
+    answer = httpx.post(f"{replica.base_url}/chat/completions", json={**CHAT, "model": "alias"})
+    assert answer.json()["model"] == MODEL
+
+
+def test_requests_are_counted(replica):
+    url = f"{replica.base_url}/chat/completions"
+    assert httpx.post(url, json={**CHAT, "n": 2}).status_code == 200
+    assert httpx.post(url, json={**CHAT, "max_tokens": 2, "stream": True}).status_code == 200
+    assert httpx.post(url, json={**CHAT, "n": 0}).status_code == 400
+    seen = metrics(replica)
+    assert seen["vllm:prompt_tokens_total"] == 10
+    assert seen["vllm:generation_tokens_total"] == 12
+    assert seen["vllm:request_success_total stop"] == 2
+    assert seen["vllm:request_success_total length"] == 1
+    assert seen["anynode_request_errors_total 400"] == 1
+    assert seen["vllm:num_requests_running"] == seen["vllm:num_requests_waiting"] == 0
+    for name in (
+        "vllm:request_queue_time_seconds",
+        "vllm:time_to_first_token_seconds",
+        "vllm:request_time_per_output_token_seconds",
+        "vllm:e2e_request_latency_seconds",
+    ):
+        assert seen[f"{name}_count"] == 2
+
+
+def test_what_runs_now_is_shown():
+    inside, go_on = threading.Event(), threading.Event()
+
+    async def hold(request) -> None:
+        import asyncio
+
+        inside.set()
+        await asyncio.to_thread(go_on.wait)
+
+    with live(FakeEngine(then=hold)) as running:
+        url = f"{running.base_url}/chat/completions"
+        caller = threading.Thread(target=lambda: httpx.post(url, json=CHAT))
+        caller.start()
+        inside.wait(5)
+        seen = metrics(running)
+        go_on.set()
+        caller.join()
+    assert seen["vllm:num_requests_running"] == 1
+    assert seen["vllm:kv_cache_usage_perc"] == 0.25
+
+
+def test_the_callers_request_id_comes_back(replica):
+    answer = httpx.get(f"{replica.url}/health", headers={"x-request-id": "abc-1.2"})
+    assert answer.headers["x-request-id"] == "abc-1.2"
+
+
+@pytest.mark.parametrize("bad", ["", "x" * 129, "a b", "a\tb"])
+def test_other_ids_are_replaced(replica, bad):
+    answer = httpx.get(f"{replica.url}/health", headers={"x-request-id": bad})
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"model_id": ""}, {"max_num_seqs": 0}, {"max_queued_requests": -1}, {"request_timeout_s": 0}],
+)
+def test_settings_that_cannot_work(wrong):
+    with pytest.raises(ConfigError) as caught:
+        FaceSettings(**{"model_id": "m", **wrong})
+    assert caught.value.param == next(iter(wrong))
