@@ -57,10 +57,10 @@ def _rewrite(source: Path, target: Path) -> int:
     from serving.conversion.per_row_int8 import quantize_products
     from serving.conversion.step_graph import make_step_graph
 
-    graph = Graph(source, target)
-    make_step_graph(graph)
-    weight_bytes = quantize_products(graph)
-    graph.save()
+    with Graph(source, target) as graph:
+        make_step_graph(graph)
+        weight_bytes = quantize_products(graph)
+        graph.save()
     return weight_bytes
 
 

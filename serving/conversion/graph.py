@@ -23,7 +23,7 @@ Array = npt.NDArray[Any]
 
 
 class Graph:
-    """Nodes, inputs, outputs and weights of one model, by name."""
+    """Nodes, inputs, outputs and weights of one model, by name; a context that ends the writing."""
 
     def __init__(self, source: Path, target: Path) -> None:
         """Reads `source`, a graph file; what is kept goes to the folder `target`."""
@@ -34,6 +34,12 @@ class Graph:
         self.weights: dict[str, TensorProto] = {w.name: w for w in self._graph.initializer}
         self._added: set[str] = set()
         self.nodes: list[NodeProto] = list(self._graph.node)
+
+    def __enter__(self) -> Graph:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._data.close()
 
     @property
     def _graph(self) -> Any:
@@ -65,7 +71,8 @@ class Graph:
     def array(self, name: str) -> Array:
         """A weight's values."""
         folder = self._target if name in self._added else self._source
-        return numpy_helper.to_array(self.weights[name], base_dir=str(folder))
+        values: Array = numpy_helper.to_array(self.weights[name], base_dir=str(folder))
+        return values
 
     def add_weight(self, name: str, values: Array) -> str:
         """Writes a weight to the new data file (a small one into the graph); returns its name."""
@@ -128,7 +135,7 @@ class Graph:
         self.drop_unused()
         for name in [name for name in self.weights if name not in self._added]:
             self.add_weight(name, self.array(name))
-        self._data.close()
+        self._data.flush()
         for field, values in (("node", self.nodes), ("initializer", self.weights.values())):
             self._graph.ClearField(field)
             getattr(self._graph, field).extend(values)

@@ -108,9 +108,7 @@ def _quantize_rows(graph: Graph, node: NodeProto, constants: _Constants) -> tupl
     return q, scale
 
 
-def _multiply(
-    graph: Graph, node: NodeProto, q: str, row_scale: str, constants: _Constants
-) -> int:
+def _multiply(graph: Graph, node: NodeProto, q: str, row_scale: str, constants: _Constants) -> int:
     """Puts the int8 product in node's place; returns the bytes of its weights."""
     weight, column_scale = quantize_weight(graph.array(node.input[1]))
     name = node.name or node.output[0]

@@ -22,19 +22,21 @@ STEP_INPUTS = ("input_ids", "seqlens_k", "total_sequence_length", "logit_positio
 SEQLENS_K, TOTAL_LENGTH = 5, 6  # GroupQueryAttention's input numbers
 # Operators that treat each position by itself, so that picking positions may come before them.
 ROW_WISE = frozenset(
-    "MatMul Gemm Add Sub Mul Div Sigmoid Tanh Gelu FastGelu QuickGelu Relu Cast Clip Softplus "
-    "SimplifiedLayerNormalization SkipSimplifiedLayerNormalization LayerNormalization "
-    "SkipLayerNormalization".split()
+    (
+        *("MatMul", "Add", "Sub", "Mul", "Div", "Cast", "Clip"),
+        *("Sigmoid", "Tanh", "Relu", "Softplus", "Gelu", "FastGelu", "QuickGelu"),
+        *("LayerNormalization", "SimplifiedLayerNormalization"),
+        *("SkipLayerNormalization", "SkipSimplifiedLayerNormalization"),
+    )
 )
 
 
 def make_step_graph(graph: Graph) -> None:
     """All rewrites of this file; raises ConfigError for a graph of an unknown kind."""
     feed_lengths(graph)
+    check_inputs(graph)
     prune_head(graph)
     halve_embedding(graph)
-    graph.drop_unused()
-    check_inputs(graph)
 
 
 def feed_lengths(graph: Graph) -> None:
@@ -54,6 +56,7 @@ def feed_lengths(graph: Graph) -> None:
     for attention in attentions:
         attention.input[SEQLENS_K] = lengths
         attention.input[TOTAL_LENGTH] = longest
+    graph.drop_unused()  # the mask and what summed it up
 
 
 def prune_head(graph: Graph) -> None:

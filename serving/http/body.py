@@ -43,18 +43,25 @@ def _too_large(max_bytes: int) -> BodyTooLarge:
 def parse_object(body: bytes) -> dict[str, Any]:
     """The JSON object in `body`; InvalidRequest says where it goes wrong."""
     try:
-        value = json.loads(body, parse_constant=_refuse_constant)
+        value = json.loads(body.decode(), parse_constant=_refuse_constant)
+        if b"\\u" in body:
+            _refuse_half_characters(value)
     except json.JSONDecodeError as error:
         raise InvalidRequest(
             f"The body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})."
         ) from error
     except RecursionError as error:
         raise InvalidRequest("The body is not valid JSON: it is nested too deeply.") from error
-    except ValueError as error:  # not UTF-8, NaN, a number of thousands of digits
+    except ValueError as error:  # not Unicode, NaN, a number of thousands of digits
         raise InvalidRequest(f"The body is not valid JSON: {error}.") from error
     if not isinstance(value, dict):
         raise InvalidRequest("The body must be a JSON object.")
     return value
+
+
+def _refuse_half_characters(value: object) -> None:
+    """JSON's escapes can write half a surrogate pair, which no tokenizer can read."""
+    json.dumps(value, ensure_ascii=False).encode()
 
 
 def _refuse_constant(constant: str) -> NoReturn:

@@ -76,10 +76,9 @@ class ReplicaFace:
         return self._runner.gate.num_waiting
 
     def report_load(self) -> None:
-        """Bring the gauges up to date; for sinks that are not scraped through /metrics."""
-        ready = self._readiness.status == "ready"
-        occupancy = self._engine.occupancy() if ready else None
-        self._metrics.busy(self.num_running, self.num_waiting, occupancy)
+        """Bring the gauges up to date between requests, for sinks that /metrics does not read."""
+        if self._readiness.status == "ready":
+            self._runner.report_load()
 
     def asgi_app(self) -> ASGIApp:
         """The application; may be mounted under any prefix."""

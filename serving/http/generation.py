@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -12,7 +13,7 @@ from serving.http.answer import Answer
 from serving.http.body import read_object
 from serving.http.collect import collect
 from serving.http.errors import as_serving_error
-from serving.http.job import Job, JobRunner
+from serving.http.job import Job, JobRunner, Run
 from serving.http.offer import Offer
 from serving.http.readiness import Readiness
 from serving.http.responses import json_response
@@ -49,11 +50,21 @@ class GenerationEndpoint:
         self._readiness.check()
         given = await read_object(scope, receive, self._max_body_bytes)
         job, answer = self._understand(given, self._offer())
+        if answer.streams:
+            await self._stream(job, answer, scope, receive, send)
+        else:
+            await self._whole(job, answer, scope, receive, send)
+
+    @asynccontextmanager
+    async def _run(
+        self, job: Job, answer: Answer, scope: Scope, receive: Receive
+    ) -> AsyncIterator[Run]:
+        """The job at work; if the engine dies of it, the replica is dead from now on."""
         try:
-            if answer.streams:
-                await self._stream(job, answer, scope, receive, send)
-            else:
-                await self._whole(job, answer, scope, receive, send)
+            async with self._runner.run(
+                job, scope["request_id"], receive, streaming=answer.streams
+            ) as run:
+                yield run
         except EngineDead as error:
             self._readiness.failed(error)
             raise
@@ -61,7 +72,7 @@ class GenerationEndpoint:
     async def _whole(
         self, job: Job, answer: Answer, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        async with self._runner.run(job, scope["request_id"], receive, streaming=False) as run:
+        async with self._run(job, answer, scope, receive) as run:
             collected = await collect(run, job.num_choices, job.n)
         response = json_response(answer.whole(collected, run.usage()))
         await response(scope, receive, send)
@@ -71,7 +82,7 @@ class GenerationEndpoint:
     ) -> None:
         writer = StreamWriter(send, answer)
         try:
-            async with self._runner.run(job, scope["request_id"], receive, streaming=True) as run:
+            async with self._run(job, answer, scope, receive) as run:
                 last = await writer.write_all_but_last(run)
         except Exception as error:  # the edge: whatever it is, the client must hear of it
             if not writer.started:

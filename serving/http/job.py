@@ -84,6 +84,7 @@ class JobRunner:
             self.gate.admit(job.num_choices) as place,
         ):
             account.admitted(place.waited_s)
+            self.report_load()
             stream = ChunkStream(
                 self._engine,
                 self._requests(job, request_id),
@@ -96,6 +97,12 @@ class JobRunner:
                     yield Run(stream, account)
             finally:
                 account.close()
+                self.report_load()
+
+    def report_load(self) -> None:
+        """Bring the gauges up to date; the engine must be loaded."""
+        occupancy = self._engine.occupancy()
+        self._metrics.busy(self.gate.num_running, self.gate.num_waiting, occupancy)
 
     def _requests(self, job: Job, request_id: str) -> list[GenerateRequest]:
         # Callers may reuse their id; the engine's must be unique.

@@ -153,10 +153,10 @@ class FaceMetrics:
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = sinks
 
-    def busy(self, num_running: int, num_waiting: int, occupancy: Occupancy | None) -> None:
-        """How full the replica is now; None: the engine is not ready."""
-        total = occupancy.kv_bytes_total if occupancy else 0
-        usage = occupancy.kv_bytes_used / total if occupancy and total else 0.0
+    def busy(self, num_running: int, num_waiting: int, occupancy: Occupancy) -> None:
+        """How full the replica is now."""
+        total = occupancy.kv_bytes_total
+        usage = occupancy.kv_bytes_used / total if total else 0.0
         for sink in self._sinks:
             sink.set(RUNNING, num_running)
             sink.set(WAITING, num_waiting)

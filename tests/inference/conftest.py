@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,7 +14,7 @@ from tests.inference.running import Running
 PROXIES = ["haproxy", "python"]
 
 # As the users of two kinds of CPU nodes write it: one application for each, under its own prefix.
-TWO_APPLICATIONS = {
+TWO_APPLICATIONS: dict[str, Any] = {
     "proxy_location": "HeadOnly",
     "applications": [
         {

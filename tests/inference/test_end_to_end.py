@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import openai
 import psutil
 import pytest
 
+from tests.inference.conftest import TWO_APPLICATIONS
 from tests.inference.running import Running
 
 KEY = "sk-only-for-this-test"
@@ -82,6 +84,7 @@ def test_a_client_that_leaves_frees_its_place(two: Running) -> None:
     body = {"model": "echo", "prompt": "x", "max_tokens": 2000, "ignore_eos": True, "stream": True}
     url = f"{two.url}/acpu/v1/completions"
     with httpx.stream("POST", url, json=body, timeout=30) as answer:
+        assert answer.status_code == 200
         next(answer.iter_bytes())
         assert two.health("/acpu")["running"] == 1
     deadline = time.monotonic() + 3
@@ -161,12 +164,27 @@ def test_the_public_port_answers_everybody(locked: Running) -> None:
     assert httpx.get(f"{locked.url}/health", headers=behind_nginx).status_code == 200
 
 
-def test_all_else_listens_on_the_loopback_interface(anynode_serve: Start, locked: Running) -> None:
-    """Open are the public port, the replica's own (which refuses, see above), and Serve's
-    port between replicas, which Ray's token guards."""
+def test_no_other_port_lets_anybody_in(locked: Running) -> None:
+    """Ray opens three more where the public port is open to all: the replica's and the fallback
+    proxy's, which refuse, and Serve's own between replicas, which speaks gRPC and wants a token."""
+    address = outer_address()
+    if address is None:
+        pytest.skip("this machine has a loopback address only")
     exposed = {port for host, port in locked.listening() if not host.endswith("127.0.0.1")}
-    assert exposed >= {locked.port}
-    assert len(exposed) <= 3
+    assert locked.port in exposed
+    assert len(exposed) <= 4
+    for port in exposed - {locked.port}:
+        with contextlib.suppress(httpx.RemoteProtocolError):
+            assert httpx.get(f"http://{address}:{port}/health").status_code == 403
+
+
+def test_all_else_listens_on_the_loopback_interface(two: Running) -> None:
+    """But for Serve's gRPC port between replicas, one for each, when nobody asked for more."""
+    exposed = [port for host, port in two.listening() if not host.endswith("127.0.0.1")]
+    assert len(exposed) == len(TWO_APPLICATIONS["applications"])
+    for port in exposed:
+        with pytest.raises(httpx.RemoteProtocolError):
+            httpx.get(f"http://127.0.0.1:{port}/health")
 
 
 def test_two_at_once_do_not_meet(anynode_serve: Start, locked: Running, two: Running) -> None:

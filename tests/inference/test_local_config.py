@@ -113,7 +113,7 @@ def test_a_file_that_is_wrong_is_named(tmp_path: Path, text: str, words: str) ->
 
 def test_an_argument_that_is_wrong_is_named_with_its_application(tmp_path: Path) -> None:
     path = written(tmp_path, applications=[application(model_name="m", batch_sise=3)])
-    with pytest.raises(ConfigError, match="application 'a': .*did you mean 'batch_size'"):
+    with pytest.raises(ConfigError, match=r"application 'a': .*did you mean 'batch_size'"):
         list(from_file(path).applications())
 
 

@@ -95,6 +95,12 @@ def test_a_dead_engine_stays_dead():
         assert ask(replica).status_code == 503
 
 
+def test_an_engine_that_dies_within_a_stream_is_dead_too():
+    with live(FakeEngine(then=failing(EngineDead("gone")))) as replica:
+        assert last_event(ask(replica, stream=True))["error"]["code"] == "engine_dead"
+        assert ask(replica).status_code == 503
+
+
 def test_too_long_is_a_504_and_stops_the_work():
     with live(FakeEngine(first=forever), request_timeout_s=0.2) as replica:
         answer = ask(replica)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from serving.errors import ConfigError
-from serving.http import FaceSettings
+from serving.http import FaceSettings, ReplicaFace
+from serving.http.auth import ApiKeys
 from tests.serving.http.fakes import FakeEngine
 from tests.serving.http.live import MODEL, live
 
@@ -68,6 +72,22 @@ def test_version(replica):
     assert "starlette" in answer["libraries"]
 
 
+def test_the_app_can_live_under_a_prefix():
+    face = ReplicaFace(
+        FaceSettings(model_id="m"), FakeEngine(), "fake", keys=ApiKeys(frozenset({b"x"}))
+    )
+    face.ready()
+    app = Starlette(routes=[Mount("/models/m", face.asgi_app())])
+
+    async def statuses() -> list[int]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            paths = ("/models/m/health", "/models/m/v1/models", "/models/m/none")
+            return [(await client.get(path)).status_code for path in paths]
+
+    assert asyncio.run(statuses()) == [200, 401, 401]
+
+
 def test_a_model_answers_to_all_its_names(replica):
     listed = httpx.get(f"{replica.base_url}/models").json()["data"]
     assert [model["id"] for model in listed] == [MODEL, "alias", "org/model"]
@@ -102,8 +122,6 @@ def test_what_runs_now_is_shown():
     inside, go_on = threading.Event(), threading.Event()
 
     async def hold(request) -> None:
-        import asyncio
-
         inside.set()
         await asyncio.to_thread(go_on.wait)
 
