@@ -99,8 +99,9 @@ def _load(folder: Path, *, trust_remote_code: bool) -> Any:
             str(folder), trust_remote_code=trust_remote_code, local_files_only=True
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = str(error).partition("\n")[0].strip(" :")
         raise ConfigError(
-            f"model_name: {folder} has no readable tokenizer ({error}); copy tokenizer.json and "
+            f"model_name: {folder} has no readable tokenizer ({reason}); copy tokenizer.json and "
             "tokenizer_config.json of the model into it",
             param="model_name",
         ) from error

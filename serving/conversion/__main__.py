@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from serving.conversion.checkpoint import convert
+from serving.conversion.genai import check_environment
 from serving.errors import ConfigError
 
 
@@ -20,13 +20,17 @@ def main() -> int:
     parser.add_argument("--trust-remote-code", action="store_true")
     arguments = parser.parse_args()
     try:
-        target = convert(
+        check_environment()
+        from serving.conversion.checkpoint import convert  # needs what was checked for
+
+        converted = convert(
             arguments.model_dir, arguments.output, trust_remote_code=arguments.trust_remote_code
         )
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"{target}: {sum(path.stat().st_size for path in target.iterdir()) / 1e6:,.1f} MB")
+    size = sum(path.stat().st_size for path in converted.folder.iterdir())
+    print(f"{converted.folder}: {size / 1e6:,.1f} MB, {converted.deviation}")
     return 0
 
 

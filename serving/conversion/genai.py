@@ -17,7 +17,6 @@ from typing import Any
 
 from serving.errors import ConfigError
 
-LAST_LINES = 3  # of the builder's own words, shown when it fails
 NEEDED = ("onnxruntime_genai", "onnx", "onnx_ir", "torch", "transformers")
 
 
@@ -36,7 +35,6 @@ class BuiltModel:
 
 def build_fp32(model_dir: Path, out: Path, *, trust_remote_code: bool = False) -> BuiltModel:
     """Exports the checkpoint into `out`; needs four bytes of disk for each parameter."""
-    _check_environment()
     command = [sys.executable, "-m", "onnxruntime_genai.models.builder"]
     command += ["-i", str(model_dir), "-o", str(out), "-p", "fp32", "-e", "cpu"]
     command += ["-c", str(out / "cache"), "--extra_options"]
@@ -47,21 +45,22 @@ def build_fp32(model_dir: Path, out: Path, *, trust_remote_code: bool = False) -
         command, env=os.environ | offline, capture_output=True, text=True, check=False
     )
     if run.returncode != 0:
-        words = " ".join((run.stderr or run.stdout).strip().splitlines()[-LAST_LINES:])
+        last_words = (run.stderr or run.stdout).strip().rpartition("\n")[2]
         raise ConfigError(
-            f"{model_dir} could not be turned into an ONNX graph ({words}); the default engine "
-            "serves the text decoders that onnxruntime-genai's builder knows, so choose another "
-            "engine for this model"
+            f"{model_dir} could not be turned into an ONNX graph ({last_words}); the default "
+            "engine serves the text decoders that onnxruntime-genai's builder knows, so choose "
+            "another engine for this model"
         )
     return _describe(out)
 
 
-def _check_environment() -> None:
+def check_environment() -> None:
+    """Raises ConfigError where converting cannot work."""
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigError(
-            f"converting needs {', '.join(missing)}, not installed here; run it in an environment "
-            "made with `pip install 'anynode[convert]'`"
+            f"converting needs {', '.join(missing)}, not installed here; run `anynode convert "
+            "MODEL_DIR`, which makes an environment for it"
         )
 
 

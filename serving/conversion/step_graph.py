@@ -59,6 +59,18 @@ def feed_lengths(graph: Graph) -> None:
     graph.drop_unused()  # the mask and what summed it up
 
 
+def has_window(graph: Graph) -> bool:
+    """Whether some attention looks back a limited number of tokens."""
+    windows = (
+        attribute.i
+        for node in graph.nodes
+        if node.op_type == "GroupQueryAttention"
+        for attribute in node.attribute
+        if attribute.name == "local_window_size"
+    )
+    return any(window > 0 for window in windows)
+
+
 def prune_head(graph: Graph) -> None:
     """Logits [K, vocab] of `logit_positions` int64 [K], indices into the B·T positions."""
     positions = graph.add_input("logit_positions", TensorProto.INT64, ["num_logits"])

@@ -187,7 +187,7 @@ def _check_memory(folder: Path, manifest: Manifest) -> None:
 def _load(folder: Path, num_threads: int) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = num_threads
-    options.log_severity_level = 3  # errors only
+    options.log_severity_level = 4  # errors reach us as exceptions
     options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
     # Where uint8 times int8 saturates (x86 without VNNI), use the slower exact kernel.
     options.add_session_config_entry("session.x64quantprecision", "1")

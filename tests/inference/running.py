@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from types import TracebackType
 import httpx
 import psutil
 
-from inference.local.ports import free_ports, is_free
+from inference.local.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 START_S = 120.0  # a busy machine in CI is slow
@@ -83,23 +84,33 @@ class Running:
 
     def folder(self) -> Path:
         """The private folder of its Ray."""
-        commands = [each.cmdline() for each in self.tree()]
-        plans = [word for command in commands for word in command if word.endswith("/plan.json")]
-        return Path(plans[0]).parent
+        driver = next(each for each in self.tree() if "inference.local.driver" in each.cmdline())
+        return Path(driver.cmdline()[-2]).parent
 
     def listening(self) -> list[tuple[str, int]]:
         """Every address any of its processes listens on."""
-        return [
-            (connection.laddr.ip, connection.laddr.port)
-            for process in self.tree()
-            for connection in process.net_connections(kind="inet")
-            if connection.status == psutil.CONN_LISTEN
-        ]
+        return [address for process in self.tree() for address in listening(process)]
 
     def health(self, prefix: str = "") -> dict[str, object]:
         """What an application says of itself."""
         answer: dict[str, object] = httpx.get(f"{self.url}{prefix}/health").json()
         return answer
+
+
+def listening(process: psutil.Process) -> list[tuple[str, int]]:
+    """The addresses a process listens on; none if it has ended meanwhile."""
+    try:
+        connections = process.net_connections(kind="inet")
+    except psutil.NoSuchProcess:
+        return []
+    listens = [each for each in connections if each.status == psutil.CONN_LISTEN]
+    return [(each.laddr.ip, each.laddr.port) for each in listens]
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens there: a port that only lingers in TIME_WAIT is not in use."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def left_behind(processes: list[psutil.Process], ports: list[int], folder: Path) -> list[str]:
@@ -109,5 +120,5 @@ def left_behind(processes: list[psutil.Process], ports: list[int], folder: Path)
         for each in processes
         if each.is_running() and each.status() != psutil.STATUS_ZOMBIE
     ]
-    busy = [f"port {port}" for port in ports if not is_free("0.0.0.0", port)]
+    busy = [f"port {port}" for port in ports if answers(port)]
     return [*alive, *busy, *([f"folder {folder}"] if folder.exists() else [])]

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.inference.conftest import TWO_APPLICATIONS
-from tests.inference.running import Running
+from tests.inference.running import Running, listening
 
 KEY = "sk-only-for-this-test"
 
@@ -85,7 +85,8 @@ def test_a_client_that_leaves_frees_its_place(two: Running) -> None:
     url = f"{two.url}/acpu/v1/completions"
     with httpx.stream("POST", url, json=body, timeout=30) as answer:
         assert answer.status_code == 200
-        next(answer.iter_bytes())
+        pieces = answer.iter_bytes()  # held: dropping it would close the answer
+        next(pieces)
         assert two.health("/acpu")["running"] == 1
     deadline = time.monotonic() + 3
     while two.health("/acpu")["running"]:
@@ -99,15 +100,12 @@ def test_the_log_says_what_an_argument_does_not_do(two: Running) -> None:
 
 def replica_ports(server: Running) -> list[int]:
     """The ports replicas speak HTTP on, beside their proxy."""
-    found = []
-    for process in server.tree():
-        if "ServeReplica" in process.name() + " ".join(process.cmdline()):
-            ports = {each.laddr.port for each in process.net_connections() if each.laddr}
-            found += [port for port in ports if answers(port)]
-    return found
+    replicas = [each for each in server.tree() if any("ServeReplica" in w for w in each.cmdline())]
+    ports = [port for replica in replicas for _, port in listening(replica)]
+    return [port for port in ports if is_healthy(port)]
 
 
-def answers(port: int) -> bool:
+def is_healthy(port: int) -> bool:
     try:
         return httpx.get(f"http://127.0.0.1:{port}/health", timeout=1).status_code == 200
     except httpx.HTTPError:
@@ -164,13 +162,18 @@ def test_the_public_port_answers_everybody(locked: Running) -> None:
     assert httpx.get(f"{locked.url}/health", headers=behind_nginx).status_code == 200
 
 
+def exposed_ports(server: Running) -> set[int]:
+    """Those that peers on other machines can connect to."""
+    return {port for host, port in server.listening() if not host.endswith("127.0.0.1")}
+
+
 def test_no_other_port_lets_anybody_in(locked: Running) -> None:
     """Ray opens three more where the public port is open to all: the replica's and the fallback
     proxy's, which refuse, and Serve's own between replicas, which speaks gRPC and wants a token."""
     address = outer_address()
     if address is None:
         pytest.skip("this machine has a loopback address only")
-    exposed = {port for host, port in locked.listening() if not host.endswith("127.0.0.1")}
+    exposed = exposed_ports(locked)
     assert locked.port in exposed
     assert len(exposed) <= 4
     for port in exposed - {locked.port}:
@@ -180,7 +183,7 @@ def test_no_other_port_lets_anybody_in(locked: Running) -> None:
 
 def test_all_else_listens_on_the_loopback_interface(two: Running) -> None:
     """But for Serve's gRPC port between replicas, one for each, when nobody asked for more."""
-    exposed = [port for host, port in two.listening() if not host.endswith("127.0.0.1")]
+    exposed = exposed_ports(two)
     assert len(exposed) == len(TWO_APPLICATIONS["applications"])
     for port in exposed:
         with pytest.raises(httpx.RemoteProtocolError):
