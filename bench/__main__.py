@@ -1,4 +1,4 @@
-"""`python -m bench [tax] [batching] [decoder]`: run the benchmarks named, or all of them.
+"""`python -m bench [tax] [batching] [roofline]`: run the benchmarks named, or all of them.
 
 Prints Markdown: hardware, tables of medians with their range over the rounds, and the ratios that
 matter, each taken within one run.
@@ -87,6 +87,26 @@ def batching(rounds: int) -> None:
     print()
 
 
+def roofline(rounds: int) -> None:
+    """The decoder against the speed of memory."""
+    model = random_model("1b")
+    samples = decoder.measure(model, rounds=rounds, num_threads=NUM_THREADS)
+    step_bytes = decoder.weight_bytes(model)
+    bandwidths = [each.bytes_per_s / 1e9 for taken in samples.values() for each in taken]
+    print(
+        f"## Decoding against the memory roofline\n\nRandom 1.1 B model, int8: "
+        f"{step_bytes / 1e6:,.0f} MB of weights a step, {decoder.PROMPT_TOKENS} tokens of context; "
+        f"memory reads {spread(bandwidths)} GB/s.\n"
+    )
+    header("what", "tokens/s", "of the roofline")
+    for name, taken in samples.items():
+        batch = int(name.partition(" ")[2] or 0)
+        shares = [each.tokens_per_s * step_bytes / each.bytes_per_s for each in taken]
+        share = spread([each / batch for each in shares]) if batch else "-"
+        row(name, spread([each.tokens_per_s for each in taken]), share)
+    print()
+
+
 def header(*names: str) -> None:
     row(*names)
     row(*("---" for _ in names))
@@ -99,7 +119,7 @@ def row(*cells: str) -> None:
 BENCHMARKS: dict[str, Callable[[int], None]] = {
     "tax": tax,
     "batching": batching,
-    "decoder": decoder.report,
+    "roofline": roofline,
 }
 
 if __name__ == "__main__":

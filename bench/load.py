@@ -80,7 +80,8 @@ def http_answers(host: str, port: int, path: str, model: str) -> Answer:
                 first_s = time.perf_counter()
             end = (end + piece)[-4096:]
         writer.close()
-        return _timing(began_s, first_s, _completion_tokens(end))
+        num_tokens = _completion_tokens(end)
+        return _timing(began_s, first_s, num_tokens)
 
     return answer
 

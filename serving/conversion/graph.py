@@ -14,8 +14,8 @@ import numpy.typing as npt
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-DATA_FILE = "model.onnx.data"
-GRAPH_FILE = "model.onnx"
+from serving.conversion.manifest import DATA_FILE, GRAPH_FILE
+
 INLINE_BYTES = 1024  # smaller weights stay in the graph, where shape inference can read them
 ALIGNMENT = 4096  # of a weight in the data file, so that it can be mapped page by page
 

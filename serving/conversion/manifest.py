@@ -11,6 +11,8 @@ from typing import Any
 from serving.errors import ConfigError
 
 MANIFEST_FILE = "anynode.json"
+GRAPH_FILE = "model.onnx"
+DATA_FILE = "model.onnx.data"  # the graph's weights
 FORMAT_VERSION = 1
 
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -95,6 +96,14 @@ class Running:
         """What an application says of itself."""
         answer: dict[str, object] = httpx.get(f"{self.url}{prefix}/health").json()
         return answer
+
+
+def wait_until(condition: Callable[[], bool], *, patience_s: float = 20.0) -> None:
+    """Return when it holds; it must before long."""
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def listening(process: psutil.Process) -> list[tuple[str, int]]:

@@ -6,18 +6,27 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+import yaml
 
 from inference.local.ports import is_free
-from tests.inference.running import Running, left_behind
+from tests.inference.running import Running, left_behind, wait_until
 
 ECHO = ("echo", "--engine", "echo", "--num-threads", "1")
-AFTER_KILL_S = 15.0  # nobody waits for this; Ray's own processes notice one after the other
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Path:
+    """An echo that takes minutes for what `keep_busy` asks."""
+    args = {"model_name": "echo", "engine": "echo", "engine_kwargs": {"tokens_per_s": 20}}
+    application = {"import_path": "inference:typed_app_builder", "args": args}
+    path = tmp_path / "slow.yaml"
+    path.write_text(yaml.safe_dump({"applications": [application]}))
+    return path
 
 
 def traces(server: Running) -> tuple[list[psutil.Process], list[int], Path]:
@@ -41,14 +50,13 @@ def keep_busy(url: str) -> None:
     [(signal.SIGINT, "haproxy"), (signal.SIGTERM, "python"), (signal.SIGHUP, "haproxy")],
 )
 def test_a_signal_ends_it_soon_and_wholly(
-    tmp_path: Path, number: signal.Signals, proxy: str
+    tmp_path: Path, slow: Path, number: signal.Signals, proxy: str
 ) -> None:
-    with Running((*ECHO, "--proxy", proxy), tmp_path, {}) as server:
+    with Running((str(slow), "--proxy", proxy), tmp_path, {}) as server:
         server.wait_until_ready()
         busy = threading.Thread(target=keep_busy, args=[server.url], daemon=True)
         busy.start()
-        while not server.health()["running"]:
-            time.sleep(0.05)
+        wait_until(lambda: bool(server.health()["running"]))
         before = traces(server)
         assert server.stop(number) < 10
         assert server.process.returncode == 0
@@ -59,8 +67,7 @@ def test_a_signal_ends_it_soon_and_wholly(
 
 def test_ctrl_c_while_it_starts(tmp_path: Path) -> None:
     with Running(ECHO, tmp_path, {}) as server:
-        while "starting Serve" not in server.output:
-            time.sleep(0.05)
+        wait_until(lambda: "starting Serve" in server.output)
         before = traces(server)
         assert server.stop(signal.SIGINT) < 5
         assert left_behind(*before) == []
@@ -71,10 +78,7 @@ def test_even_kill_leaves_nothing_for_long(tmp_path: Path) -> None:
         server.wait_until_ready()
         before = traces(server)
         server.stop(signal.SIGKILL)
-        deadline = time.monotonic() + AFTER_KILL_S
-        while left := left_behind(*before):
-            assert time.monotonic() < deadline, left
-            time.sleep(0.1)
+        wait_until(lambda: not left_behind(*before))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from serving.conversion.graph import GRAPH_FILE
+from serving.conversion.manifest import GRAPH_FILE
 from serving.conversion.per_row_int8 import quantize_products, quantize_weight
 from serving.conversion.step_graph import make_step_graph
 from tests.serving.conversion.conftest import run_fp32, run_steps

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from serving.conversion.graph import GRAPH_FILE, Graph
+from serving.conversion.graph import Graph
+from serving.conversion.manifest import GRAPH_FILE
 from serving.conversion.step_graph import make_step_graph
 from serving.errors import ConfigError
 from tests.serving.conversion.conftest import run_fp32, run_steps
