@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import psutil
 
 START_LIMIT_S = 120
@@ -67,29 +65,20 @@ class Server:
         listening = {
             connection.laddr.port
             for process in family
+            if "ServeReplica" in " ".join(process.cmdline())
             for connection in process.net_connections("inet")
             if connection.status == psutil.CONN_LISTEN
         }
-        low, high = _replica_port_range()
-        found = [port for port in listening if low <= port <= high and _answers(port)]
+        found = [port for port in listening if _answers(port)]
         if len(found) != 1:
-            raise RuntimeError(f"expected one replica port from {low} to {high}, found {found}")
+            raise RuntimeError(f"expected one replica that speaks HTTP, found ports {found}")
         return found[0]
-
-
-def _replica_port_range() -> tuple[int, int]:
-    """Ray's defaults, or whatever its own variables say."""
-    return (
-        int(os.environ.get("RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT", "1024")),
-        int(os.environ.get("RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT", "65535")),
-    )
 
 
 def _answers(port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=2) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError, ValueError):
+        return httpx.get(f"http://127.0.0.1:{port}/v1/models", timeout=2).status_code == 200
+    except httpx.HTTPError:
         return False
 
 
@@ -97,4 +86,5 @@ def free_port() -> int:
     """A port of the loopback interface that nobody listens on right now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        port: int = probe.getsockname()[1]
+        return port

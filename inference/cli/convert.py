@@ -23,12 +23,17 @@ REQUIREMENTS = PACKAGES_ROOT / "requirements" / "convert.txt"
 
 def convert(
     model_dir: Annotated[Path, typer.Argument(help="Folder of a Hugging Face checkpoint.")],
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run the checkpoint's own Python code.")
+    ] = False,
 ) -> None:
     """Convert a checkpoint to the ONNX graph that CPUs serve (downloads torch once)."""
     if not (model_dir / "config.json").is_file():
         raise ConfigError(f"{model_dir} holds no config.json, so it is no checkpoint's folder")
     python = environment()
     command = [str(python), "-m", "serving.conversion", str(model_dir.resolve())]
+    if trust_remote_code:
+        command.append("--trust-remote-code")
     done = subprocess.run(command, cwd=PACKAGES_ROOT, check=False)
     raise typer.Exit(done.returncode)
 

@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
+from serving.cpu.serve_app import ServeApp
 from serving.engine import Engine, create_engine
 from serving.http import FaceSettings, ReplicaFace
 from serving.model_source import fetch_model
@@ -83,7 +83,7 @@ class CPUDeployment:
         return create_engine(settings.engine, engine_settings(settings, folder))
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
-        return BarePrefixMiddleware(self._face.asgi_app())
+        return ServeApp(self._face.asgi_app(), self._engine.unload)
 
     async def check_health(self) -> None:
         """Raise EngineDead when Serve should replace this replica."""
@@ -92,31 +92,6 @@ class CPUDeployment:
         except Exception as error:
             self._face.failed(error)
             raise
-
-    async def __del__(self) -> None:
-        """Serve awaits this when the replica is stopped in good order."""
-        if hasattr(self, "_engine"):
-            await self._engine.unload()
-
-
-class BarePrefixMiddleware:
-    """Takes `/cpu` for `/cpu/` where the application is mounted at `/cpu`, without a redirect.
-
-    Callers post to the bare prefix, and many HTTP clients do not post again where they are sent.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    @property
-    def routes(self) -> list[BaseRoute]:
-        """Serve reads the application's routes to label its own metrics."""
-        return getattr(self._app, "routes", [])
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == scope.get("root_path"):
-            scope = {**scope, "path": scope["path"] + "/"}
-        await self._app(scope, receive, send)
 
 
 def with_proxy(face: FaceSettings) -> FaceSettings:

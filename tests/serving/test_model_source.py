@@ -1,0 +1,73 @@
+"""serving.model_source: where a model's files are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from serving.errors import ConfigError
+from serving.model_source import PACKAGES_ROOT, fetch_model, find_folder, is_hub_id
+
+
+def test_a_folder_is_found_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert find_folder("here") == tmp_path / "here"
+    assert fetch_model(str(tmp_path / "here")) == tmp_path / "here"
+
+
+def test_a_folder_beside_the_packages_is_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_folder("serving/cpu") == PACKAGES_ROOT / "serving" / "cpu"
+    assert find_folder("no/such") is None
+
+
+@pytest.mark.parametrize(
+    ("model_name", "is_one"),
+    [
+        ("owner/name", True),
+        ("meta-llama/Llama-2-7b-chat-hf", True),
+        ("serving/typo", False),  # serving is a folder here
+        ("/absolute/path", False),
+        ("./relative/path", False),
+        ("name", False),
+        ("a/b/c", False),
+        ("<Model Path>", False),
+    ],
+)
+def test_what_can_only_be_a_hub_id(model_name: str, is_one: bool) -> None:
+    assert is_hub_id(model_name) is is_one
+
+
+def test_a_folder_that_is_not_there_is_named() -> None:
+    with pytest.raises(ConfigError, match="no folder '<Model Path>'") as caught:
+        fetch_model("<Model Path>")
+    assert caught.value.param == "model_name"
+
+
+def test_the_hub_is_asked_with_the_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked = {}
+
+    def snapshot(model_name: str, *, token: str | None, ignore_patterns: list[str]) -> str:
+        asked.update(model_name=model_name, token=token, ignored=ignore_patterns)
+        return str(tmp_path)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
+    assert fetch_model("owner/name", token="hf_x") == tmp_path
+    assert asked["token"] == "hf_x"
+    assert "*.bin" in asked["ignored"]
+
+
+def test_a_hub_that_is_out_of_reach_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def snapshot(*_: object, **__: object) -> str:
+        raise ConnectionError("no route\nto host")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
+    with pytest.raises(ConfigError, match=r"could not be fetched .* \(no route\)") as caught:
+        fetch_model("owner/name", token="hf_x")
+    assert "hf_x" not in caught.value.message
