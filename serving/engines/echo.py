@@ -83,6 +83,8 @@ class Script:
 
     def __init__(self, request: GenerateRequest, max_model_len: int) -> None:
         """Raises InvalidRequest and ContextTooLong."""
+        if not request.prompt:
+            raise InvalidRequest("prompt: it has no tokens; send at least one", param="prompt")
         self._sampling = request.sampling
         self.prompt_text, spoken = _texts(request.prompt)
         self._text = spoken or " "

@@ -68,9 +68,10 @@ def test_token_ids_are_code_points():
 
 
 def test_nothing_to_say():
-    [chunk] = run("")
+    empty = (Message("user", ""),)
+    [chunk] = run(empty)
     assert (chunk.text, chunk.num_tokens, chunk.finish_reason) == ("", 0, "stop")
-    assert text_of(run("", ignore_eos=True, max_tokens=3)) == "   "
+    assert text_of(run(empty, ignore_eos=True, max_tokens=3)) == "   "
 
 
 @pytest.mark.parametrize(

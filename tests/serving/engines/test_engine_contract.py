@@ -142,6 +142,7 @@ def test_what_does_not_fit_is_refused_before_the_first_chunk(name):
     async def scenario():
         async with loaded(name) as engine:
             running = asyncio.create_task(collect(engine, request(max_tokens=60)))
+            await asyncio.sleep(0)
             for params, error in (
                 ({"max_tokens": MAX_MODEL_LEN}, ContextTooLong),
                 ({"prompt": ()}, InvalidRequest),
