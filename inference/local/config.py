@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from inference.args import ApplicationArgs
 from inference.local.environment import Proxy
 from serving.errors import ConfigError
+from serving.model_source import find_folder
 
 HOST = "127.0.0.1"
 PORT = 8000
@@ -125,12 +126,18 @@ def for_this_machine(config: LocalConfig) -> LocalConfig:
     """
     local = config.proxy == "haproxy" or not is_any_address(config.host)
     applications = [
-        {**each, "args": {**(each.get("args") or {}), "loopback_only": local}}
+        {**each, "args": {**_absolute(each.get("args") or {}), "loopback_only": local}}
         if each.get("import_path") in OUR_BUILDERS
         else each
         for each in config.serve["applications"]
     ]
     return replace(config, serve={**config.serve, "applications": applications})
+
+
+def _absolute(args: dict[str, Any]) -> dict[str, Any]:
+    """A folder is said from the root, since a replica's working directory may be another."""
+    folder = find_folder(str(args.get("model_name", "")))
+    return args if folder is None else {**args, "model_name": str(folder)}
 
 
 def is_any_address(host: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from inference.local import haproxy
-from inference.local.ports import free_block, free_ports
+from inference.local.ports import free_block
 from serving.model_source import PACKAGES_ROOT
 
 Proxy = Literal["haproxy", "python"]
@@ -40,6 +40,8 @@ def _ray() -> dict[str, str]:
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
         # Workers are started when something needs them: on a laptop idle ones only cost time.
         "RAY_prestart_worker_first_driver": "0",
+        # Ray gives its workers, the model among them, less of the CPU than any other program has.
+        "RAY_worker_niceness": "0",
         # Metrics pages nobody asked for: any free port instead of one fixed for the machine.
         "AUTOSCALER_METRIC_PORT": "0",
         "DASHBOARD_METRIC_PORT": "0",
@@ -64,8 +66,7 @@ def _serve(folder: Path, proxy: Proxy) -> dict[str, str]:
 
 def _haproxy(folder: Path) -> dict[str, str]:
     folder.mkdir()
-    fallback_port, metrics_port, stats_port = free_ports(3)
-    replica_ports = free_block(REPLICA_PORTS)
+    fallback_port, metrics_port, stats_port, *replica_ports = free_block(3 + REPLICA_PORTS)
     launcher = folder / "launch"
     haproxy.write_launcher(launcher, stats_port=stats_port, metrics_port=metrics_port)
     prefix = "RAY_SERVE_HAPROXY_"
@@ -80,8 +81,8 @@ def _haproxy(folder: Path) -> dict[str, str]:
         f"{prefix}STATS_PORT": str(stats_port),
         f"{prefix}NBTHREAD": str(min(4, os.cpu_count() or 1)),
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback_port),
-        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(replica_ports.start),
-        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(replica_ports.stop),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(replica_ports[0]),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(replica_ports[-1]),
         # Nothing outside this machine has to notice that a replica leaves.
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
     }

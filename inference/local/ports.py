@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import socket
-from contextlib import ExitStack
 
 # Below Linux's ephemeral range and above the one Ray gives its own workers.
 PRIVATE_RANGE = range(20_000, 32_000)
@@ -23,18 +22,17 @@ def is_free(host: str, port: int) -> bool:
     return True
 
 
-def free_ports(count: int) -> list[int]:
-    """Different ports that are free on every interface."""
-    with ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("", 0))
-        return [probe.getsockname()[1] for probe in probes]
-
-
 def free_block(size: int) -> range:
-    """A row of ports of which the first is free, chosen at random so that two runs rarely meet."""
-    starts = list(PRIVATE_RANGE[:-size:size])
-    random.shuffle(starts)
-    first = next(start for start in starts if is_free("0.0.0.0", start))
-    return range(first, first + size)
+    """A row of free ports, chosen at random so that two runs rarely meet.
+
+    Ephemeral ports would not do: Ray's own processes take dozens of those while it starts.
+    """
+    starts = range(0, len(PRIVATE_RANGE) - size + 1, size)
+    blocks = [PRIVATE_RANGE[start : start + size] for start in starts]
+    random.shuffle(blocks)
+    return next(block for block in blocks if all(is_free("0.0.0.0", port) for port in block))
+
+
+def free_port() -> int:
+    """One port that is free on every interface."""
+    return free_block(1)[0]

@@ -11,6 +11,7 @@ from inference.local.config import Application, LocalConfig
 from serving.cpu.deployment import NEED_NO_FILES, engine_settings
 from serving.engine import ENGINES, create_engine
 from serving.errors import ConfigError
+from serving.http.auth import ApiKeys
 from serving.memory import available_bytes
 from serving.model_source import find_folder, is_hub_id, no_such_folder
 
@@ -19,6 +20,7 @@ GIB = 1024**3
 
 def check(config: LocalConfig) -> None:
     """Raise ConfigError when this machine cannot run `config` as it is."""
+    ApiKeys.from_environment(os.environ)
     check_port(config.host, config.port)
     applications = list(config.applications())
     for application in applications:
@@ -29,10 +31,9 @@ def check(config: LocalConfig) -> None:
 def check_port(host: str, port: int) -> None:
     """Raise ConfigError when somebody else listens there."""
     if not ports.is_free(host, port):
-        (other,) = ports.free_ports(1)
         raise ConfigError(
             f"port {port} on {host} is in use or not ours to open; stop what listens there or "
-            f"choose another one, for example --port {other}",
+            f"choose another one, for example --port {ports.free_port()}",
             param="port",
         )
 

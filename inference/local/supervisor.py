@@ -26,7 +26,7 @@ from inference.local.config import LocalConfig
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOP_S = 7.0  # for the driver to end by itself
 TICK_S = 0.25
-LOG_LINES = 20
+LOG_LINES = 8
 
 
 @dataclass(frozen=True, slots=True)

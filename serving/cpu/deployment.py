@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -31,10 +30,6 @@ NEED_NO_FILES = frozenset({"echo"})  # engines without a model
 # Serve's Python proxy pays for every chunk it forwards, HAProxy does not: behind the former a
 # stream's chunks are gathered for this long (docs/architecture.md has the measurements).
 PROXY_COALESCE_MS = 50.0
-
-# The thread that steps the model holds the GIL between two steps; at Python's default of 5 ms the
-# event loop would get it late and every answer in flight would stutter.
-SWITCH_INTERVAL_S = 0.0005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +58,15 @@ class CPUDeployment:
         Serve opens the replica's port only then; what the face says while loading is seen by
         those who hold this object, and by logs.
         """
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        from serving.http.ray_metrics import RaySink  # Ray is sure to be here, in its replica
+
         self._engine = await self._create_engine(settings)
-        self._face = ReplicaFace(with_proxy(settings.face), self._engine, settings.engine)
+        self._face = ReplicaFace(
+            with_proxy(settings.face),
+            self._engine,
+            settings.engine,
+            sinks=[RaySink(settings.face.model_id)],
+        )
         self._face.loading("reading weights")
         try:
             await self._engine.load()

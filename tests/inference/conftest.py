@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.inference.running import Running
+from tests.inference.running import Running, answering
 
 PROXIES = ["haproxy", "python"]
 
@@ -58,7 +58,9 @@ def two_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", params=PROXIES)
 def two(
-    request: pytest.FixtureRequest, anynode_serve: Callable[..., Running], two_config: Path
-) -> Running:
+    request: pytest.FixtureRequest, two_config: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
     """Both applications, behind one proxy."""
-    return anynode_serve(str(two_config), "--proxy", request.param)
+    home = tmp_path_factory.mktemp("home")
+    with answering(str(two_config), "--proxy", request.param, home=home) as server:
+        yield server

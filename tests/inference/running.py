@@ -8,14 +8,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
 import httpx
 import psutil
 
-from inference.local.ports import free_ports
+from inference.local.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 START_S = 120.0  # a busy machine in CI is slow
@@ -26,7 +27,7 @@ class Running:
     """One `anynode serve`; leaving the context stops it, whatever state it is in."""
 
     def __init__(self, arguments: tuple[str, ...], home: Path, environment: dict[str, str]) -> None:
-        (self.port,) = free_ports(1)
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = home / "output.txt"
         command = [sys.executable, "-m", "inference.cli.main", "serve", *arguments]
@@ -96,6 +97,14 @@ class Running:
         """What an application says of itself."""
         answer: dict[str, object] = httpx.get(f"{self.url}{prefix}/health").json()
         return answer
+
+
+@contextmanager
+def answering(*arguments: str, home: Path, **environment: str) -> Iterator[Running]:
+    """`anynode serve` with these arguments, from when it is ready to the end of the block."""
+    with Running(arguments, home, environment) as server:
+        server.wait_until_ready()
+        yield server
 
 
 def wait_until(condition: Callable[[], bool], *, patience_s: float = 20.0) -> None:

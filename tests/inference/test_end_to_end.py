@@ -5,27 +5,28 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import httpx
 import openai
 import psutil
 import pytest
 
 from tests.inference.conftest import TWO_APPLICATIONS
-from tests.inference.running import Running, listening, wait_until
+from tests.inference.running import Running, answering, listening, wait_until
 
 KEY = "sk-only-for-this-test"
 
-Start = Callable[..., Running]
-
 
 @pytest.fixture(scope="module")
-def locked(anynode_serve: Start) -> Running:
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """An echo on all interfaces that asks for a key."""
-    arguments = ("--engine", "echo", "--host", "0.0.0.0", "--num-threads", "1")
-    return anynode_serve("echo", *arguments, ANYNODE_API_KEY=KEY)
+    arguments = ("echo", "--engine", "echo", "--host", "0.0.0.0", "--num-threads", "1")
+    home = tmp_path_factory.mktemp("home")
+    with answering(*arguments, home=home, ANYNODE_API_KEY=KEY) as server:
+        yield server
 
 
 def client(server: Running, prefix: str) -> openai.OpenAI:
@@ -181,15 +182,18 @@ def test_no_other_port_lets_anybody_in(locked: Running) -> None:
 
 
 def test_all_else_listens_on_the_loopback_interface(two: Running) -> None:
-    """But for Serve's gRPC port between replicas, one for each, when nobody asked for more."""
+    """But for Serve's gRPC port between replicas, one for each; and that wants Ray's token."""
     exposed = exposed_ports(two)
     assert len(exposed) == len(TWO_APPLICATIONS["applications"])
     for port in exposed:
-        with pytest.raises(httpx.RemoteProtocolError):
-            httpx.get(f"http://127.0.0.1:{port}/health")
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            handle = channel.unary_unary("/ray.serve.ASGIService/HandleRequest")
+            with pytest.raises(grpc.RpcError) as caught:
+                handle(b"", timeout=10)
+        assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
-def test_two_at_once_do_not_meet(anynode_serve: Start, locked: Running, two: Running) -> None:
+def test_two_at_once_do_not_meet(locked: Running, two: Running) -> None:
     assert locked.folder() != two.folder()
     ours, theirs = ({port for _, port in each.listening()} for each in (locked, two))
     assert not ours & theirs

@@ -38,6 +38,15 @@ def test_one_model_becomes_one_application_at_the_root() -> None:
     assert config.health_urls() == ["http://127.0.0.1:9000/health"]
 
 
+def test_a_relative_folder_is_said_from_the_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    (only,) = local_config.from_args(ApplicationArgs(model_name="mine")).applications()
+    assert only.args.model_name == str(tmp_path / "mine")
+
+
 def test_a_token_reaches_the_application() -> None:
     args = ApplicationArgs(model_name="m", hf_token="hf_x")  # type: ignore[arg-type]
     (only,) = local_config.from_args(args).applications()
@@ -91,7 +100,7 @@ def test_a_file_that_says_nothing_answers_on_the_loopback_interface(tmp_path: Pa
 
 def test_the_bundled_config_is_good() -> None:
     (only,) = from_file(ROOT / "serving/cpu/config.yaml").applications()
-    assert only.args.model_name == "models/anynode-demo"
+    assert only.args.model_name == str(ROOT / "models/anynode-demo")
 
 
 @pytest.mark.parametrize(

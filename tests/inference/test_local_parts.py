@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from inference.local import driver, environment, haproxy, ports, processes
+from tests.inference.running import wait_until
 
 
 def test_a_port_is_free_until_somebody_listens() -> None:
-    (port,) = ports.free_ports(1)
+    port = ports.free_port()
     assert ports.is_free("127.0.0.1", port)
     with socket.create_server(("127.0.0.1", port)):
         assert not ports.is_free("127.0.0.1", port)
@@ -24,10 +25,6 @@ def test_a_port_is_free_until_somebody_listens() -> None:
 
 def test_a_host_that_is_not_ours_is_never_free() -> None:
     assert not ports.is_free("203.0.113.1", 8000)
-
-
-def test_free_ports_differ() -> None:
-    assert len(set(ports.free_ports(20))) == 20
 
 
 def test_a_block_of_ports_lies_in_the_private_range() -> None:
@@ -72,14 +69,12 @@ def test_even_an_orphan_that_ignores_sigterm_is_ended(tmp_path: Path) -> None:
 
 
 def test_descendants_come_parents_first() -> None:
-    command = [sys.executable, "-c", "import subprocess; subprocess.run(['sleep', '60'])"]
-    with subprocess.Popen(command) as parent:
-        deadline = time.monotonic() + 10
-        while len(found := processes.descendants(os.getpid())) < 2:
-            assert time.monotonic() < deadline
-        assert found[0] == parent.pid
-        for pid in reversed(found):
-            os.kill(pid, 9)
+    shells = "sh -c 'sleep 60; true'; true"
+    with subprocess.Popen(["sh", "-c", shells], start_new_session=True) as root:
+        wait_until(lambda: len(processes.descendants(root.pid)) == 2)
+        shell, sleep = processes.descendants(root.pid)
+        assert processes.descendants(shell) == [sleep]
+        os.killpg(root.pid, signal.SIGKILL)
 
 
 def test_nothing_of_another_ray_is_inherited(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import yaml
 
-from inference.local.ports import free_ports
+from inference.local.ports import free_port
 from tests.inference.running import ROOT, wait_until
 
 
@@ -23,7 +23,7 @@ from tests.inference.running import ROOT, wait_until
 def url(tmp_path: Path) -> Iterator[str]:
     """Where `serve run` will answer, with the bundled config but for the port."""
     config = yaml.safe_load((ROOT / "serving/cpu/config.yaml").read_text())
-    (port,) = free_ports(1)
+    port = free_port()
     config["http_options"]["port"] = port
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(config))

@@ -10,7 +10,7 @@ import pytest
 
 from inference.args import ApplicationArgs
 from inference.local import preflight
-from inference.local.config import Application
+from inference.local.config import Application, LocalConfig
 from serving.errors import ConfigError
 
 GIB = 1024**3
@@ -31,6 +31,12 @@ def test_a_taken_port_is_said_with_another_that_is_free() -> None:
             preflight.check_port("127.0.0.1", port)
     assert str(port) not in caught.value.message.rpartition("--port")[2]
     preflight.check_port("127.0.0.1", port)
+
+
+def test_a_key_file_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANYNODE_API_KEY_FILE", "/no/such/file")
+    with pytest.raises(ConfigError, match="ANYNODE_API_KEY_FILE"):
+        preflight.check(LocalConfig({"applications": []}))
 
 
 def test_a_model_that_is_not_there() -> None:

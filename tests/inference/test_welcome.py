@@ -5,20 +5,21 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import pytest
 
 from inference.args import ApplicationArgs
 from inference.cli.welcome import welcome
 from inference.local import config as local_config
-from tests.inference.running import Running
+from tests.inference.running import Running, answering
 
 
 @pytest.fixture(scope="module")
-def demo(anynode_serve: Callable[..., Running]) -> Running:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The bundled model, with no word said but the port."""
-    return anynode_serve()
+    with answering(home=tmp_path_factory.mktemp("home")) as server:
+        yield server
 
 
 def pasted(output: str, title: str, end: str) -> str:
