@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 
 from inference.args import ApplicationArgs
-from tests.inference.running import Running
+from inference.local.ports import free_port, is_free
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PORT_IN_TEXT = "8000"
+START_S = 300.0  # the first time it installs
+STOP_S = 20.0
 
 
 def blocks(language):
@@ -35,13 +39,32 @@ def run(command, port, **options):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """What `make serve` starts."""
-    home = tmp_path_factory.mktemp("home")
-    with Running((), home, {}, command=("make", "--silent", "serve")) as server:
-        server.wait_until_ready()
-        yield server
-        server.stop(signal.SIGINT)
+def port(tmp_path_factory):
+    """Where `make serve` answers; then a Ctrl-C, which leaves nobody there."""
+    home, port = tmp_path_factory.mktemp("home"), free_port()
+    outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
+    inherited = {key: value for key, value in os.environ.items() if key not in outer}
+    with (home / "output.txt").open("w+") as output:
+        process = subprocess.Popen(
+            ["make", "serve", f"ARGS=--port {port}"],
+            cwd=ROOT,
+            env={**inherited, "HOME": str(home)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            deadline = time.monotonic() + START_S
+            while "Ready after" not in (said := (home / "output.txt").read_text()):
+                assert process.poll() is None, said
+                assert time.monotonic() < deadline, said
+                time.sleep(0.2)
+            yield port
+        finally:
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does: make and all below it
+            process.wait(STOP_S)
+    assert is_free("127.0.0.1", port)
 
 
 def test_the_two_commands_are_on_the_first_screen():
@@ -51,21 +74,14 @@ def test_the_two_commands_are_on_the_first_screen():
         subprocess.run(["make", "--dry-run", command.split()[1]], cwd=ROOT, check=True)
 
 
-def test_make_serve_answers_the_curl_of_the_first_screen(made):
+def test_make_serve_answers_the_curl_of_the_first_screen(port):
     (curl,) = (block for block in blocks("sh") if block.startswith("curl"))
-    assert "Paris" in run(["bash", "-c", curl], made.port)
+    assert "Paris" in run(["bash", "-c", curl], port)
 
 
-def test_make_serve_answers_the_python_example(made):
+def test_make_serve_answers_the_python_example(port):
     (example,) = blocks("python")
-    assert "Paris" in run([sys.executable, "-c", example], made.port)
-
-
-def test_the_printed_examples_work_when_pasted(made):
-    curl = re.search(r"^curl .*?\}'$", made.output, re.DOTALL | re.MULTILINE)
-    assert '"choices"' in run(["bash", "-c", curl[0]], made.port)
-    python = re.search(r"^from openai .*?^print\(.*?$", made.output, re.DOTALL | re.MULTILINE)
-    assert run([sys.executable, "-c", python[0]], made.port).strip()
+    assert "Paris" in run([sys.executable, "-c", example], port)
 
 
 def test_the_yaml_example_is_a_config_we_accept():

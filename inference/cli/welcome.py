@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 from inference.app import default_name
 from inference.local.config import Application, LocalConfig
@@ -15,9 +17,8 @@ curl {url}/v1/chat/completions \\
 CURL_KEY = """
   -H "Authorization: Bearer $ANYNODE_API_KEY" \\"""
 
-# In a shell as it stands; the openai package is the caller's.
 PYTHON = """\
-from openai import OpenAI  # pip install openai
+from openai import OpenAI
 
 client = OpenAI(base_url="{url}/v1", api_key={key})
 answer = client.chat.completions.create(
@@ -43,7 +44,14 @@ def examples(url: str, model: str) -> list[str]:
     locked = bool(os.environ.get("ANYNODE_API_KEY") or os.environ.get("ANYNODE_API_KEY_FILE"))
     curl = CURL.format(url=url, model=model, key=CURL_KEY if locked else "")
     python = PYTHON.format(url=url, model=model, key=PYTHON_KEY if locked else '"unused"')
-    return ["From a shell:", "", curl, "", "From Python:", "", python]
+    title = f"From Python, such as {our_python()}:"
+    return ["From a shell:", "", curl, "", title, "", python]
+
+
+def our_python() -> Path:
+    """The interpreter we run in, which has the openai package, as short as it can be said."""
+    path, here = Path(sys.executable), Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def url(config: LocalConfig, application: Application) -> str:

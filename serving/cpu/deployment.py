@@ -28,7 +28,7 @@ logger = logging.getLogger("ray.serve")  # the log Serve keeps for its replicas
 NEED_NO_FILES = frozenset({"echo"})  # engines without a model
 
 # Serve's Python proxy pays for every chunk it forwards, HAProxy does not: behind the former a
-# stream's chunks are gathered for this long (docs/architecture.md has the measurements).
+# stream's chunks are gathered for this long (docs/benchmarks.md has the figures).
 PROXY_COALESCE_MS = 50.0
 
 

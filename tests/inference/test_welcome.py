@@ -35,7 +35,7 @@ def test_the_curl_example_answers(demo: Running) -> None:
 
 
 def test_the_python_example_answers(demo: Running) -> None:
-    program = pasted(demo.output, "From Python:", "content)")
+    program = pasted(demo.output, r"From Python, such as \S+:", "content)")
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
