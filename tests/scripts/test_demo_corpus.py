@@ -28,7 +28,7 @@ from demo_corpus import (  # noqa: E402
 )
 from demo_corpus.countries import CAPITAL_NOTES, CITY_NOTES, COUNTRIES, NAME_WORDS  # noqa: E402
 from demo_corpus.documents import CHAT_INTENTS, normalise  # noqa: E402
-from demo_corpus.intents import Intent, expand, is_held_out  # noqa: E402
+from demo_corpus.intents import Intent, expand  # noqa: E402
 from demo_corpus.noise import misspell, mistype, restyle  # noqa: E402
 
 NUM_DOCUMENTS = 20_000
@@ -74,13 +74,13 @@ def test_exam_phrasings_and_cells_stay_out_of_training(intent: Intent) -> None:
         intent.question(phrasing, fact).text
         for phrasing in intent.asked[:3]
         for fact in intent.facts
-        if is_held_out(phrasing, fact)
+        if intent.holds_out(phrasing, fact)
     }
     trained = {
         intent.question(phrasing, fact).text
         for phrasing in intent.asked
         for fact in intent.facts
-        if not is_held_out(phrasing, fact)
+        if not intent.holds_out(phrasing, fact)
     }
     assert drawn <= trained
     assert not drawn & (held_out - trained)
@@ -89,7 +89,7 @@ def test_exam_phrasings_and_cells_stay_out_of_training(intent: Intent) -> None:
 @pytest.mark.parametrize("intent", CHAT_INTENTS, ids=lambda intent: intent.asked[0])
 def test_every_fact_can_be_trained(intent: Intent) -> None:
     for fact in intent.facts:
-        assert any(not is_held_out(phrasing, fact) for phrasing in intent.asked)
+        assert any(not intent.holds_out(phrasing, fact) for phrasing in intent.asked)
 
 
 @pytest.mark.parametrize("intent", CHAT_INTENTS, ids=lambda intent: intent.asked[0])
