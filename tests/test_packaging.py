@@ -72,10 +72,6 @@ def test_serving_needs_no_torch(name: str) -> None:
     assert not {"torch", "vllm"} & {each.name for each in locked(name)}
 
 
-def test_clients_are_for_tests_only() -> None:
-    assert "openai" not in {each.name for each in locked("base")}
-
-
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout")
 def test_nothing_names_where_packages_come_from() -> None:
     """Whoever installs decides on the index; a name of one in a file would override that."""

@@ -11,7 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
+
+from serving.conversion.manifest import DATA_FILE, GRAPH_FILE
 
 ROOT = Path(__file__).parents[2]
 DEMO_MODEL = ROOT / "models" / "anynode-demo"
@@ -26,8 +29,15 @@ def test_the_bundled_graph_is_the_conversion_of_the_bundled_checkpoint(tmp_path)
     assert done.returncode == 0, done.stderr
     made, bundled = copy / "onnx", DEMO_MODEL / "onnx"
     assert manifest(made) == manifest(bundled)
-    for name in manifest(made)["files"]:
-        assert (made / name).read_bytes() == (bundled / name).read_bytes(), name
+    assert graph(made) == graph(bundled)
+    assert (made / DATA_FILE).read_bytes() == (bundled / DATA_FILE).read_bytes()
+
+
+def graph(folder):
+    """The graph without the builder's own version, which names the build of its wheel."""
+    model = onnx.load(folder / GRAPH_FILE, load_external_data=False)
+    model.ClearField("producer_version")
+    return model.SerializeToString(deterministic=True)
 
 
 def manifest(folder):
