@@ -1,6 +1,6 @@
 """Train anynode-demo, the small chat model that comes with anynode, from nothing on a CPU.
 
-    python scripts/train_demo_model.py                      # models/anynode-demo, about 15 minutes
+    python scripts/train_demo_model.py                      # models/anynode-demo, under 30 minutes
     python scripts/train_demo_model.py --evaluate-only      # ask the saved model again
 
 Needs what `requirements/train.txt` lists. Text, tokenizer, weights and evaluation all follow from
