@@ -12,7 +12,7 @@ from inference.local.config import Application, LocalConfig
 CURL = """\
 curl {url}/v1/chat/completions \\
   -H 'Content-Type: application/json' \\{key}
-  -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello!"}}]}}'"""
+  -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "What is the capital of France?"}}]}}'"""
 
 CURL_KEY = """
   -H "Authorization: Bearer $ANYNODE_API_KEY" \\"""
@@ -22,7 +22,7 @@ from openai import OpenAI
 
 client = OpenAI(base_url="{url}/v1", api_key={key})
 answer = client.chat.completions.create(
-    model="{model}", messages=[{{"role": "user", "content": "Hello!"}}]
+    model="{model}", messages=[{{"role": "user", "content": "What is the capital of France?"}}]
 )
 print(answer.choices[0].message.content)"""
 
