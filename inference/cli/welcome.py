@@ -9,10 +9,12 @@ from pathlib import Path
 from inference.app import default_name
 from inference.local.config import Application, LocalConfig
 
+QUESTION = "What is the capital of France?"  # the demo model knows
+
 CURL = """\
 curl {url}/v1/chat/completions \\
   -H 'Content-Type: application/json' \\{key}
-  -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "What is the capital of France?"}}]}}'"""
+  -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "{question}"}}]}}'"""
 
 CURL_KEY = """
   -H "Authorization: Bearer $ANYNODE_API_KEY" \\"""
@@ -22,7 +24,7 @@ from openai import OpenAI
 
 client = OpenAI(base_url="{url}/v1", api_key={key})
 answer = client.chat.completions.create(
-    model="{model}", messages=[{{"role": "user", "content": "What is the capital of France?"}}]
+    model="{model}", messages=[{{"role": "user", "content": "{question}"}}]
 )
 print(answer.choices[0].message.content)"""
 
@@ -42,8 +44,10 @@ def welcome(config: LocalConfig, *, seconds: float) -> str:
 def examples(url: str, model: str) -> list[str]:
     """One call with curl and one with the openai client."""
     locked = bool(os.environ.get("ANYNODE_API_KEY") or os.environ.get("ANYNODE_API_KEY_FILE"))
-    curl = CURL.format(url=url, model=model, key=CURL_KEY if locked else "")
-    python = PYTHON.format(url=url, model=model, key=PYTHON_KEY if locked else '"unused"')
+    curl = CURL.format(url=url, model=model, question=QUESTION, key=CURL_KEY if locked else "")
+    python = PYTHON.format(
+        url=url, model=model, question=QUESTION, key=PYTHON_KEY if locked else '"unused"'
+    )
     title = f"From Python, such as {our_python()}:"
     return ["From a shell:", "", curl, "", title, "", python]
 
