@@ -82,7 +82,7 @@ def test_nothing_names_where_packages_come_from() -> None:
         text=True,
         check=True,
     )
-    hosts = re.compile(r"(--(extra-)?index-url|--find-links|pypi\.(org|python)|pythonhosted)")
+    hosts = re.compile(r"(--(extra-)?index-url|--find-links|https?://\S+/simple\b)")
     for name in listed.stdout.splitlines():
         path = ROOT / name
         if path.is_file() and path.suffix in {".txt", ".toml", ".yaml", ".yml", ".sh", ""}:
