@@ -1,0 +1,1 @@
+"""`anynode bench`: one file for each of its commands; `app` puts them together."""

@@ -1,0 +1,86 @@
+"""The options that several bench commands share, as types."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serving.errors import ConfigError
+
+WHOM = "Whom to ask"
+HOW = "How to measure"
+WHERE = "Where results go"
+
+Url = Annotated[str, typer.Argument(help="http://host:port, with the application's prefix if any.")]
+Urls = Annotated[list[str], typer.Argument(help="One URL or several, which take turns.")]
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="What to say in `model`. [dim](default: the first served)[/dim]",
+        rich_help_panel=WHOM,
+    ),
+]
+Header = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--header",
+        help="A header for every request, 'Name: value'. Keys belong into ANYNODE_API_KEY.",
+        rich_help_panel=WHOM,
+    ),
+]
+Tokenizer = Annotated[
+    str | None,
+    typer.Option(
+        help="A checkpoint's folder: prompts of exact length; counts tokens if the server does not.",
+        rich_help_panel=WHOM,
+    ),
+]
+TimeoutS = Annotated[
+    float, typer.Option(min=0.001, help="Longest time for one request.", rich_help_panel=WHOM)
+]
+Seed = Annotated[int, typer.Option(help="Of everything that is drawn.", rich_help_panel=HOW)]
+Processes = Annotated[
+    int, typer.Option(min=1, help="Client processes, for very fast servers.", rich_help_panel=HOW)
+]
+Gpus = Annotated[
+    int | None,
+    typer.Option(min=1, help="The server's GPUs, if it does not say.", rich_help_panel=HOW),
+]
+Cores = Annotated[
+    int | None,
+    typer.Option(min=1, help="The server's CPU cores, if it does not say.", rich_help_panel=HOW),
+]
+Prometheus = Annotated[
+    str | None,
+    typer.Option(help="Prometheus' URL: shows what nodes and GPUs did.", rich_help_panel=HOW),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Write PREFIX.json, .md, .csv and .html.",
+        metavar="PREFIX",
+        rich_help_panel=WHERE,
+    ),
+]
+
+KEY_VARIABLES = ("ANYNODE_API_KEY", "OPENAI_API_KEY")
+
+
+def headers(given: list[str] | None) -> dict[str, str]:
+    """Headers as given, and the API key of the environment where none of them is one."""
+    found: dict[str, str] = {}
+    for each in given or []:
+        name, colon, value = each.partition(":")
+        if not colon or not name.strip():
+            raise ConfigError(f"--header: {each!r} is not of the form 'Name: value'")
+        found[name.strip()] = value.strip()
+    key = next((os.environ[name] for name in KEY_VARIABLES if os.environ.get(name)), None)
+    if key and not any(name.lower() == "authorization" for name in found):
+        found["Authorization"] = f"Bearer {key.partition(',')[0]}"
+    return found
