@@ -52,7 +52,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --no-annot
 	--no-emit-index-url --upgrade
 
 lock: $(UV)
-	$(COMPILE) pyproject.toml --output-file requirements/base.txt
+	$(COMPILE) pyproject.toml --extra bench --output-file requirements/base.txt
 	$(COMPILE) pyproject.toml --extra dev --constraint requirements/base.txt \
 		--output-file requirements/dev.txt
 	@# uv can add an extra to the base set but not take it alone.

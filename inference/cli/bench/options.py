@@ -35,7 +35,7 @@ Header = Annotated[
 Tokenizer = Annotated[
     str | None,
     typer.Option(
-        help="A checkpoint's folder: prompts of exact length; counts tokens if the server does not.",
+        help="A checkpoint's folder: for prompts of exact length and servers that count nothing.",
         rich_help_panel=WHOM,
     ),
 ]
