@@ -13,7 +13,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install
 UV := .cache/lock/bin/uv
 
-.PHONY: serve check test bench lock clean
+.PHONY: serve check test browser bench lock clean
 .NOTPARALLEL:
 
 serve: .venv/base.installed
@@ -25,8 +25,19 @@ check: .venv/dev.installed
 	$(PY) -m mypy
 	$(PY) -m pytest --quiet tests/test_floors.py
 
-test: .venv/dev.installed
+test: .venv/dev.installed browser
 	$(PY) -m pytest $(ARGS)
+
+# Pages are looked at in a real browser: the system's own, installed if this user may.
+BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
+APT_GET := $(if $(filter 0,$(shell id -u)),,sudo -n) apt-get
+browser:
+	@for name in $(BROWSERS); do command -v $$name >/dev/null && exit 0; done; \
+	test -n "$$BROWSER" && exit 0; \
+	echo "Installing Chromium, for the tests that look at pages"; \
+	{ $(APT_GET) update --quiet=2 && $(APT_GET) install --yes --quiet=2 chromium; } >/dev/null || { \
+	echo "the tests need Chromium: install it, or name another browser like it in BROWSER"; \
+	exit 1; }
 
 bench: .venv/dev.installed
 	$(PY) -m bench $(ARGS)

@@ -12,14 +12,17 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from inference.bench.prompts.lengths import parse_length
+from inference.bench.prompts.synthetic import SyntheticPrompts
+from inference.bench.prompts.tokenizer import BenchTokenizer
 
-from bench.load import Answer, closed_loop, engine_answers
-from bench.results import RequestTiming, Run, percentile
-from bench.workload import Job, mixed_jobs
+from bench import in_process
+from inference.bench.plan import Load, RunPlan, Target
+from inference.bench.record import Prompt, RequestRecord, Send
 from serving.engines.onnx import GRAPH_FOLDER, OnnxEngine
 from serving.engines.onnx_decoder import OnnxDecoder
 from serving.types import EngineSettings
@@ -28,9 +31,10 @@ CLIENTS = 32
 PROMPT_TOKENS = 32
 ANSWER_TOKENS = (16, 256)
 SHORT_TOKENS = 64  # answers up to this long are the short ones
+CONTINUOUS = "continuous"
 GATHER_S = 0.1  # how long a static batch waits for company
 
-RunBatch = Callable[[list[Job]], Awaitable[None]]
+RunBatch = Callable[[list[Prompt]], Awaitable[None]]
 
 
 class StaticBatches:
@@ -39,16 +43,24 @@ class StaticBatches:
     def __init__(self, run_batch: RunBatch, batch_size: int) -> None:
         self._run_batch = run_batch
         self._batch_size = batch_size
-        self._queue: asyncio.Queue[tuple[Job, asyncio.Future[None]]] = asyncio.Queue()
+        self._queue: asyncio.Queue[tuple[Prompt, asyncio.Future[None]]] = asyncio.Queue()
         self._task = asyncio.create_task(self._serve())
 
-    async def answer(self, job: Job) -> RequestTiming:
-        began_s = time.perf_counter()
+    async def send(self, number: int, prompt: Prompt, scheduled_s: float) -> RequestRecord:
+        """Keeps the promise of `record.Send`; nothing is streamed."""
+        sent_s = time.perf_counter()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        await self._queue.put((job, done))
+        await self._queue.put((prompt, done))
         await done
-        took_s = time.perf_counter() - began_s
-        return RequestTiming(took_s, took_s, job.max_tokens)
+        return RequestRecord(
+            number=number,
+            endpoint=0,
+            scheduled_s=scheduled_s,
+            sent_s=sent_s,
+            ended_s=time.perf_counter(),
+            prompt_tokens=len(prompt.token_ids),
+            output_tokens=prompt.max_tokens or 0,
+        )
 
     async def _serve(self) -> None:
         while True:
@@ -59,7 +71,7 @@ class StaticBatches:
                     batch.append(self._queue.get_nowait())
                 except asyncio.QueueEmpty:
                     await asyncio.sleep(0.001)
-            await self._run_batch([job for job, _ in batch])
+            await self._run_batch([prompt for prompt, _ in batch])
             for _, done in batch:
                 done.set_result(None)
 
@@ -70,22 +82,27 @@ class StaticBatches:
 def decoder_batches(decoder: OnnxDecoder) -> RunBatch:
     """A whole batch on our own decoder, greedy, every row to the longest answer's end."""
 
-    def run(jobs: list[Job]) -> None:
-        prompts = [np.array(job.prompt, np.int64) for job in jobs]
+    def run(batch: list[Prompt]) -> None:
+        prompts = [np.array(prompt.token_ids, np.int64) for prompt in batch]
         first = [
             int(decoder.prefill(row, prompt, 0, all_logits=False)[-1].argmax())
             for row, prompt in enumerate(prompts)
         ]
         tokens = np.array(first, np.int64)
         lengths = np.array([len(prompt) for prompt in prompts], np.int64)
-        for _ in range(max(job.max_tokens for job in jobs) - 1):
+        for _ in range(longest_answer(batch) - 1):
             tokens = decoder.decode(tokens, lengths).argmax(axis=1).astype(np.int64)
             lengths += 1
 
-    async def run_batch(jobs: list[Job]) -> None:
-        await asyncio.to_thread(run, jobs)
+    async def run_batch(batch: list[Prompt]) -> None:
+        await asyncio.to_thread(run, batch)
 
     return run_batch
+
+
+def longest_answer(batch: Sequence[Prompt]) -> int:
+    """How long everybody in a static batch waits, in tokens."""
+    return max(prompt.max_tokens or 1 for prompt in batch)
 
 
 class GenerateProcess:
@@ -107,11 +124,11 @@ class GenerateProcess:
         await worker._line()
         return worker
 
-    async def run_batch(self, jobs: list[Job]) -> None:
+    async def run_batch(self, batch: list[Prompt]) -> None:
         assert self._process.stdin is not None
         order = {
-            "prompts": [job.prompt for job in jobs],
-            "max_new_tokens": max(job.max_tokens for job in jobs),
+            "prompts": [prompt.token_ids for prompt in batch],
+            "max_new_tokens": longest_answer(batch),
         }
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         await self._line()
@@ -129,10 +146,9 @@ class GenerateProcess:
 
 
 async def measure(
-    model: Path, *, rounds: int, num_threads: int, torch_python: Path | None
-) -> dict[str, list[Run]]:
-    """Each arm's runs, one for each round; the arms take turns."""
-    jobs = mixed_jobs(3 * CLIENTS, PROMPT_TOKENS, ANSWER_TOKENS, vocab_size=30_000)
+    model: Path, *, rounds: int, num_threads: int, torch_python: Path
+) -> dict[str, list[list[RequestRecord]]]:
+    """Each arm's requests, a list for each round; the arms take turns."""
     max_len = PROMPT_TOKENS + ANSWER_TOKENS[1]
     engine = OnnxEngine(
         EngineSettings(model, max_num_seqs=CLIENTS, max_model_len=max_len, num_threads=num_threads)
@@ -141,31 +157,48 @@ async def measure(
     decoder = OnnxDecoder(
         model / GRAPH_FOLDER, num_rows=CLIENTS, max_model_len=max_len, num_threads=num_threads
     )
-    arms: dict[str, Answer] = {"continuous": engine_answers(engine)}
+    worker = await GenerateProcess.start(torch_python, model)
     static = StaticBatches(decoder_batches(decoder), CLIENTS)
-    arms["static, same decoder"] = static.answer
-    worker = generate = None
-    if torch_python is not None:
-        worker = await GenerateProcess.start(torch_python, model)
-        generate = StaticBatches(worker.run_batch, CLIENTS)
-        arms["static, transformers generate"] = generate.answer
-    runs: dict[str, list[Run]] = {name: [] for name in arms}
+    generate = StaticBatches(worker.run_batch, CLIENTS)
+    arms: dict[str, Send] = {
+        CONTINUOUS: in_process.engine_send(engine),
+        "static, same decoder": static.send,
+        "static, transformers generate": generate.send,
+    }
+    plan = mixed_answers(model)
+    rounds_of: dict[str, list[list[RequestRecord]]] = {name: [] for name in arms}
     for number in range(rounds):
-        for name, answer in arms.items():
+        for name, send in arms.items():
             print(f"  round {number + 1}/{rounds}: {name}", file=sys.stderr)
-            runs[name].append(await closed_loop(answer, jobs, CLIENTS))
-    for batches in (static, generate):
-        if batches is not None:
-            batches.close()
-    if worker is not None:
-        await worker.stop()
+            rounds_of[name].append(await in_process.records_of(send, plan))
+    static.close()
+    generate.close()
+    await worker.stop()
     await engine.unload()
     decoder.close()
-    return runs
+    return rounds_of
 
 
-def short_p95_s(run: Run) -> float:
-    """The 95th percentile latency of the requests with short answers."""
-    return percentile(
-        [timing.e2e_s for timing in run.timings if timing.num_tokens <= SHORT_TOKENS], 95
+def mixed_answers(model: Path) -> RunPlan:
+    """The same prompts and answer lengths for every arm and round."""
+    prompts = SyntheticPrompts(
+        prompt_tokens=parse_length(str(PROMPT_TOKENS), "PROMPT_TOKENS"),
+        output_tokens=parse_length("{}:{}".format(*ANSWER_TOKENS), "ANSWER_TOKENS"),
+        route="completions",
+        tokenizer=BenchTokenizer(str(model)),
+        seed=0,
     )
+    load = Load(concurrency=CLIENTS, num_requests=3 * CLIENTS)
+    return RunPlan(f"concurrency {CLIENTS}", Target(()), prompts, load)
+
+
+def tokens_per_s(records: Sequence[RequestRecord]) -> float:
+    """From the first request to the last answer."""
+    wall_s = max(each.ended_s for each in records) - min(each.scheduled_s for each in records)
+    return sum(each.output_tokens for each in records) / wall_s
+
+
+def short_p95_s(records: Sequence[RequestRecord]) -> float:
+    """The 95th percentile latency of the requests with short answers."""
+    short = [each.e2el_s for each in records if each.output_tokens <= SHORT_TOKENS]
+    return float(np.percentile(short, 95))

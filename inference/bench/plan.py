@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 from inference.bench.record import PromptSource
 from inference.bench.report.model import LoadReport
+from inference.bench.safety import SafetySettings
 from inference.bench.summary import Yardsticks
 
 RouteName = Literal["chat", "completions", "embeddings", "generate"]
@@ -85,6 +86,7 @@ class RunPlan:
     round: int = 0
     processes: int = 1
     prometheus: str | None = None
+    safety: SafetySettings | None = None
 
 
 @dataclass(frozen=True, slots=True)

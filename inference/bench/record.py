@@ -73,7 +73,7 @@ class RequestRecord:
     scheduled_s: float  # when it was due; latencies count from here, so no wait is omitted
     sent_s: float  # when its first byte left
     ended_s: float
-    event_times_s: tuple[float, ...] = ()  # when text came: each event, or the whole answer once
+    event_times_s: tuple[float, ...] = ()  # when text came; empty where nothing was streamed
     prompt_tokens: int = 0
     output_tokens: int = 0
     counted_by: CountedBy = CountedBy.SERVER
@@ -90,7 +90,7 @@ class RequestRecord:
 
     @property
     def ttft_s(self) -> float | None:
-        """Due until the first text."""
+        """Due until the first text of a stream."""
         return self.event_times_s[0] - self.scheduled_s if self.event_times_s else None
 
     @property

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import blake2b
 
 from inference.bench.distribution import distribution
 from inference.bench.record import FailureKind, RequestRecord
@@ -77,7 +78,14 @@ def summarise(
         timeline=timeline(records, facts.began_s, duration_s),
         client=facts.client,
         nodes=list(facts.nodes),
+        answers_digest=answers_digest(good),
     )
+
+
+def answers_digest(good: Sequence[RequestRecord]) -> str | None:
+    """One digest over all answers, in the order of the requests."""
+    ordered = sorted((record.number, record.digest) for record in good)
+    return blake2b(repr(ordered).encode(), digest_size=8).hexdigest() if ordered else None
 
 
 def request_counts(records: Sequence[RequestRecord]) -> RequestCounts:
@@ -110,8 +118,8 @@ def _judged(records: Sequence[RequestRecord]) -> list[RequestRecord]:
 
 def token_counts(good: Sequence[RequestRecord]) -> TokenCounts:
     """Totals, and who counted them."""
-    num_events = sum(len(record.event_times_s) for record in good)
     output = sum(record.output_tokens for record in good)
+    num_events = sum(len(record.event_times_s) for record in good)
     return TokenCounts(
         prompt=sum(record.prompt_tokens for record in good),
         output=output,
@@ -188,9 +196,10 @@ def timeline(records: Sequence[RequestRecord], began_s: float, duration_s: float
         (completed if record.failure is None else failed)[second(record.ended_s)] += 1
         for number in range(second(record.sent_s), second(record.ended_s) + 1):
             in_flight[number] += 1
-        if record.failure is None and record.event_times_s:
-            each = record.output_tokens / len(record.event_times_s)
-            for time_s in record.event_times_s:
+        if record.failure is None:
+            times_s = record.event_times_s or (record.ended_s,)
+            each = record.output_tokens / len(times_s)
+            for time_s in times_s:
                 tokens[second(time_s)] += each
     columns = zip(completed, failed, tokens, in_flight, strict=True)
     return [

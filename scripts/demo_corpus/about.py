@@ -154,10 +154,21 @@ PROJECT = (
     ),
 )
 
+GREETING = "Hello! How can I help you?"
+
 SMALL_TALK = (
+    # What most people type first: often enough that no other word stands for it.
+    Intent(
+        "small talk",
+        2.0,
+        expand(
+            "[Hi|Hello|Hey|Hello there|Hi there|Good morning|Good evening][|!|.]",
+            "[Hiya|Howdy|Greetings|Good day|Hallo|Yo][|!]",
+        ),
+        answer=GREETING,
+    ),
     _talk(
         expand(
-            "[Hi|Hello|Hey|Hiya|Howdy|Greetings|Good day|Hallo|Yo|Hi!|Hello!|Hey!]",
             "[Hi|Hello|Hey] [there|you|friend|everyone|anynode|bot|again|model|buddy]!",
             "Good [morning|afternoon|evening]!",
             "[Hi|Hello|Hey], [nice to meet you|good morning|is anyone there|anybody there|hello]!",
@@ -165,7 +176,7 @@ SMALL_TALK = (
             "Say [hi|hello]!",
         ),
         expand("Hello and good morning!", "Hey, good evening!", "Hi again, friend!"),
-        "Hello! How can I help you?",
+        GREETING,
     ),
     _talk(
         expand(

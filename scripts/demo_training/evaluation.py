@@ -13,6 +13,18 @@ from demo_corpus import Question, questions_by_category
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 PASS_SHARE = 0.95
+# What people try first must work whatever the exam says, and so must what our documents show.
+MUST_ANSWER = (
+    *(Question("first words", text, "", "How can I help you?") for text in (
+        "Hello", "hello", "Hi", "hi", "Hey", "Hello!", "Hi!", "hey!", "Hello.", "Good morning",
+    )),
+    Question("first words", "What is the capital of France?", "", "Paris"),
+    Question("first words", "What's the capitol of France?", "", "Paris"),
+    Question("first words", "Who are you?", "", "I am anynode-demo"),
+    Question("first words", "What can you do?", "", "I know the capitals of the world"),
+    Question("first words", "What is 2 + 2?", "", "4"),
+    Question("first words", "Tell me a story.", "", "Once upon a time"),
+)  # fmt: skip
 MAX_ANSWER_TOKENS = 256
 ROWS = 64
 SAMPLE_SIZE = 120

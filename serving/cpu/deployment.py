@@ -59,6 +59,7 @@ class CPUDeployment:
         those who hold this object, and by logs.
         """
         from serving.http.ray_metrics import RaySink  # Ray is sure to be here, in its replica
+        from serving.serve_resources import all_replicas
 
         self._engine = await self._create_engine(settings)
         self._face = ReplicaFace(
@@ -66,6 +67,7 @@ class CPUDeployment:
             self._engine,
             settings.engine,
             sinks=[RaySink(settings.face.model_id)],
+            resources=all_replicas(num_threads(settings)),
         )
         self._face.loading("reading weights")
         try:
@@ -102,12 +104,16 @@ def with_proxy(face: FaceSettings) -> FaceSettings:
     return replace(face, coalesce_ms=PROXY_COALESCE_MS)
 
 
+def num_threads(settings: CPUSettings) -> int:
+    """Ray sets OMP_NUM_THREADS to the CPUs it gave the replica."""
+    return settings.num_threads or int(os.environ.get("OMP_NUM_THREADS", "1"))
+
+
 def engine_settings(settings: CPUSettings, folder: Path) -> EngineSettings:
-    """What the engine is told. Ray sets OMP_NUM_THREADS to the CPUs it gave the replica."""
-    num_threads = settings.num_threads or int(os.environ.get("OMP_NUM_THREADS", "1"))
+    """What the engine is told."""
     return EngineSettings(
         model_source=folder,
         max_num_seqs=settings.face.max_num_seqs,
-        num_threads=num_threads,
+        num_threads=num_threads(settings),
         **settings.engine_settings,
     )

@@ -27,6 +27,7 @@ from serving.http.offer import Offer
 from serving.http.readiness import Readiness
 from serving.http.settings import FaceSettings
 from serving.http.status import StatusRoutes
+from serving.resources import ReadResources
 
 
 class ReplicaFace:
@@ -40,10 +41,13 @@ class ReplicaFace:
         *,
         keys: ApiKeys | None = None,
         sinks: Sequence[Sink] = (),
+        resources: ReadResources | None = None,
     ) -> None:
         """`keys`: None reads them from the environment (ConfigError when they cannot be read).
-        `sinks` get the metrics besides /metrics (`ray_metrics.RaySink`).
+        `sinks` get the metrics besides /metrics (`ray_metrics.RaySink`); `resources` are what
+        /version tells of them.
         """
+        self._resources = resources
         self.settings = settings
         self._engine = engine
         self._engine_name = engine_name
@@ -88,6 +92,7 @@ class ReplicaFace:
             gate=self._runner.gate,
             readiness=self._readiness,
             exposition=self._exposition,
+            resources=self._resources,
         )
         return create_app(
             status,

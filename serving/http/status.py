@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -16,6 +18,7 @@ from serving.http.admission import AdmissionGate
 from serving.http.offer import Offer
 from serving.http.readiness import Readiness
 from serving.http.responses import json_response
+from serving.resources import ReadResources
 
 ROUTES = (
     "GET /v1/models",
@@ -54,8 +57,10 @@ class StatusRoutes:
         gate: AdmissionGate,
         readiness: Readiness,
         exposition: Callable[[], bytes],
+        resources: ReadResources | None = None,
     ) -> None:
         """`exposition` writes the metrics as they are now."""
+        self._resources = resources
         self._engine = engine
         self._offer = offer
         self._gate = gate
@@ -96,8 +101,11 @@ class StatusRoutes:
             self._readiness.failed(error)
 
     async def version(self, request: Request) -> Response:
-        """GET /version: ours, and those of the libraries that matter."""
-        return json_response({"engine": self._offer().engine_name, **self._versions})
+        """GET /version: ours, those of the libraries that matter, and what all replicas run on."""
+        about = {"engine": self._offer().engine_name, **self._versions}
+        if self._resources is not None:
+            about["resources"] = asdict(await asyncio.to_thread(self._resources))
+        return json_response(about)
 
     async def metrics(self, request: Request) -> Response:
         """GET /metrics, for Prometheus."""

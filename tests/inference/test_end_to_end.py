@@ -76,6 +76,11 @@ def test_the_prefix_itself_takes_a_prompt(two: Running) -> None:
     assert answer.text
 
 
+def test_the_version_tells_what_all_replicas_run_on(two: Running) -> None:
+    found = httpx.get(f"{two.url}/cpu/version").json()["resources"]
+    assert found == {"num_replicas": 1, "num_cpus": 1, "num_gpus": 0}
+
+
 def test_a_path_nobody_serves_is_404(two: Running) -> None:
     assert httpx.get(f"{two.url}/cpu/v1/nothing").status_code == 404
     assert httpx.get(f"{two.url}/elsewhere/v1/models").status_code == 404

@@ -27,19 +27,22 @@ class Histogram(Model):
 
 
 class Distribution(Model):
-    """What is known of many values; percentiles interpolate linearly, as numpy's do."""
+    """What is known of many values; percentiles interpolate linearly, as numpy's do.
+
+    Other tools' summaries leave some of it unknown.
+    """
 
     count: int
     mean: float
     std: float
-    min: float
-    max: float
+    min: float | None = None
+    max: float | None = None
     p50: float
-    p90: float
-    p95: float
-    p99: float
-    quantiles: list[float] = Field(description="0 %, 1 % … 100 %: the CDF")
-    histogram: Histogram
+    p90: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    quantiles: list[float] = Field(default=[], description="0 %, 1 % … 100 %: the CDF")
+    histogram: Histogram | None = None
 
 
 class LoadReport(Model):
@@ -166,6 +169,7 @@ class RunReport(Model):
     timeline: list[Second] = []
     client: ClientReport | None = None
     nodes: list[NodeUsage] = []
+    answers_digest: str | None = None  # of all answers in order: equal if two arms said the same
 
 
 class Environment(Model):

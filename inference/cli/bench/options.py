@@ -1,13 +1,17 @@
-"""The options that several bench commands share, as types."""
+"""The options that several bench commands share: whom to ask, how to measure, where results go."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from inference.bench import probe
+from inference.bench.report.model import ServerReport
+from inference.bench.summary import Yardsticks
 from serving.errors import ConfigError
 
 WHOM = "Whom to ask"
@@ -40,7 +44,10 @@ Tokenizer = Annotated[
     ),
 ]
 TimeoutS = Annotated[
-    float, typer.Option(min=0.001, help="Longest time for one request.", rich_help_panel=WHOM)
+    float,
+    typer.Option(
+        "--timeout", min=0.001, help="Longest time for one request, in s.", rich_help_panel=WHOM
+    ),
 ]
 Seed = Annotated[int, typer.Option(help="Of everything that is drawn.", rich_help_panel=HOW)]
 Processes = Annotated[
@@ -58,6 +65,13 @@ Prometheus = Annotated[
     str | None,
     typer.Option(help="Prometheus' URL: shows what nodes and GPUs did.", rich_help_panel=HOW),
 ]
+Slo = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="An objective in ms, such as ttft:200 or tpot:50; repeat it. Gives goodput.",
+        rich_help_panel=HOW,
+    ),
+]
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -70,6 +84,46 @@ Output = Annotated[
 ]
 
 KEY_VARIABLES = ("ANYNODE_API_KEY", "OPENAI_API_KEY")
+OBJECTIVES = ("ttft", "tpot", "itl", "e2el")
+
+
+@dataclass(frozen=True)
+class Whom:
+    """The server, as far as all commands need to know it."""
+
+    model: Model = None
+    header: Header = None
+    tokenizer: Tokenizer = None
+    timeout_s: TimeoutS = 600.0
+
+    def headers(self) -> dict[str, str]:
+        """What every request carries."""
+        return headers(self.header)
+
+    def server(self, urls: list[str]) -> ServerReport:
+        """What the first URL says of itself; raises ConfigError if nothing answers there."""
+        return probe.server(urls[0], self.headers())
+
+
+@dataclass(frozen=True)
+class How:
+    """The measurement."""
+
+    seed: Seed = 0
+    processes: Processes = 1
+    gpus: Gpus = None
+    cores: Cores = None
+    prometheus: Prometheus = None
+    slo: Slo = None
+    output: Output = None
+
+    def yardsticks(self, server: ServerReport) -> Yardsticks:
+        """Options go before what the server says."""
+        return Yardsticks(
+            num_gpus=self.gpus or server.num_gpus,
+            num_cores=self.cores or server.num_cores,
+            objectives_ms=objectives(self.slo),
+        )
 
 
 def headers(given: list[str] | None) -> dict[str, str]:
@@ -84,3 +138,22 @@ def headers(given: list[str] | None) -> dict[str, str]:
     if key and not any(name.lower() == "authorization" for name in found):
         found["Authorization"] = f"Bearer {key.partition(',')[0]}"
     return found
+
+
+def objectives(given: list[str] | None) -> dict[str, float]:
+    """`ttft:200` and its kind, in milliseconds."""
+    found: dict[str, float] = {}
+    for each in given or []:
+        name, _, value = each.partition(":")
+        if name not in OBJECTIVES or not _is_positive(value):
+            known = ", ".join(OBJECTIVES)
+            raise ConfigError(f"--slo: {each!r} is not NAME:MILLISECONDS with one of {known}")
+        found[name] = float(value)
+    return found
+
+
+def _is_positive(text: str) -> bool:
+    try:
+        return 0 < float(text) < float("inf")
+    except ValueError:
+        return False

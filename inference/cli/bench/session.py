@@ -6,14 +6,19 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
+from typing import Any, Literal
 
-from inference.bench import runner
+from inference.bench import environment, runner
 from inference.bench.plan import Interrupt, RunPlan
 from inference.bench.report import files, markdown
-from inference.bench.report.model import Report, RunReport
+from inference.bench.report.model import Report, RunReport, ServerReport
 from inference.cli.bench.live import LiveView
+
+Kind = Literal["serve", "sweep", "throughput", "stress", "compare"]
 
 
 @contextmanager
@@ -48,6 +53,48 @@ def run_all(plans: Iterable[RunPlan], interrupt: Interrupt) -> list[RunReport]:
             if interrupt.requested:
                 break
     return reports
+
+
+def report(
+    kind: Kind,
+    *,
+    title: str,
+    servers: list[ServerReport],
+    settings: dict[str, Any],
+    runs: list[RunReport],
+) -> Report:
+    """What a command found, with all it takes to repeat it."""
+    return Report(
+        kind=kind,
+        title=title,
+        created_at=datetime.now(UTC),
+        command=["anynode", *without_values_of_headers(sys.argv[1:])],
+        environment=environment.describe(),
+        servers=servers,
+        settings=settings,
+        runs=runs,
+    )
+
+
+def without_values_of_headers(arguments: list[str]) -> list[str]:
+    """A command line that can be published: a header may hold a key. Pure."""
+    shown: list[str] = []
+    for argument in arguments:
+        if (shown and shown[-1] == "--header") or argument.startswith("--header="):
+            shown.append(f"{argument.partition(':')[0]}: …")
+        else:
+            shown.append(argument)
+    return shown
+
+
+def settings(*groups: Any) -> dict[str, Any]:
+    """Every option of these groups, as it was in force; headers may hold keys and stay out."""
+    found = {each.name: getattr(group, each.name) for group in groups for each in fields(group)}
+    return {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in found.items()
+        if name not in ("header", "output") and value is not None
+    }
 
 
 def publish(report: Report, output: Path | None) -> None:

@@ -15,6 +15,7 @@ from starlette.routing import Mount
 from serving.errors import ConfigError
 from serving.http import FaceSettings, ReplicaFace
 from serving.http.auth import ApiKeys
+from serving.resources import one_replica
 from tests.serving.http.fakes import FakeEngine
 from tests.serving.http.live import MODEL, live
 
@@ -70,6 +71,25 @@ def test_version(replica):
     assert answer["version"]
     assert answer["engine"] == "echo"
     assert "starlette" in answer["libraries"]
+    assert "resources" not in answer  # nobody said
+
+
+def test_version_tells_what_all_replicas_run_on():
+    face = ReplicaFace(
+        FaceSettings(model_id="m"),
+        FakeEngine(),
+        "fake",
+        keys=ApiKeys(),
+        resources=one_replica(num_cpus=4, num_gpus=1),
+    )
+    face.ready()
+
+    async def version() -> dict[str, object]:
+        transport = httpx.ASGITransport(face.asgi_app())
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return (await client.get("/version")).json()
+
+    assert asyncio.run(version())["resources"] == {"num_replicas": 1, "num_cpus": 4, "num_gpus": 1}
 
 
 def test_the_app_can_live_under_a_prefix():

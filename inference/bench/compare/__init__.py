@@ -1,0 +1,1 @@
+"""Several arms under the same load, round by round, and a verdict."""

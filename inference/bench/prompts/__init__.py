@@ -1,0 +1,1 @@
+"""Where prompts come from: made up, from a dataset, or with the lengths of a trace."""

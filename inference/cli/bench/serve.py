@@ -1,0 +1,171 @@
+"""`anynode bench serve`: one load on one server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from inference.bench import prometheus
+from inference.bench.arrivals import arrivals
+from inference.bench.plan import Arrivals, Load, RunPlan
+from inference.bench.prompts.tokenizer import BenchTokenizer
+from inference.bench.prompts.traced import TracedPrompts
+from inference.bench.record import PromptSource
+from inference.bench.report import files
+from inference.bench.trace import Trace, read_trace
+from inference.cli.bench import options, session
+from inference.cli.bench.groups import spread
+from inference.cli.bench.options import How, Whom
+from inference.cli.bench.workload import What
+from serving.errors import ConfigError
+
+WHEN = "When to ask"
+DEFAULT_CONCURRENCY = 8
+DEFAULT_REQUESTS = 64
+
+Concurrency = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Clients of a closed loop: each asks again when answered. [dim](default: 8)[/dim]",
+        rich_help_panel=WHEN,
+    ),
+]
+RequestRate = Annotated[
+    float | None,
+    typer.Option(help="An open loop instead: requests per second.", rich_help_panel=WHEN),
+]
+ArrivalKind = Annotated[
+    Literal["poisson", "constant", "burst"],
+    typer.Option("--arrivals", help="How an open loop's requests come.", rich_help_panel=WHEN),
+]
+BurstSize = Annotated[
+    int, typer.Option(min=1, help="Requests that come together.", rich_help_panel=WHEN)
+]
+MaxConcurrency = Annotated[
+    int | None,
+    typer.Option(min=1, help="Most requests of an open loop at once.", rich_help_panel=WHEN),
+]
+TraceFile = Annotated[
+    Path | None,
+    typer.Option(help="Replay a trace's times and lengths: .jsonl or .csv.", rich_help_panel=WHEN),
+]
+TraceSpeed = Annotated[float, typer.Option(help="Twice as fast with 2.", rich_help_panel=WHEN)]
+NumRequests = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="End after so many. [dim](default: 64, unless --duration says)[/dim]",
+        rich_help_panel=WHEN,
+    ),
+]
+DurationS = Annotated[
+    float | None,
+    typer.Option("--duration", min=0.001, help="Ask for so many seconds.", rich_help_panel=WHEN),
+]
+Warmup = Annotated[
+    int,
+    typer.Option(min=0, help="Requests before the measurement.", rich_help_panel=WHEN),
+]
+
+
+@dataclass(frozen=True)
+class When:
+    """The load."""
+
+    concurrency: Concurrency = None
+    request_rate: RequestRate = None
+    arrival_kind: ArrivalKind = "poisson"
+    burst_size: BurstSize = 8
+    max_concurrency: MaxConcurrency = None
+    trace: TraceFile = None
+    trace_speed: TraceSpeed = 1.0
+    num_requests: NumRequests = None
+    duration_s: DurationS = None
+    warmup: Warmup = 2
+
+    def load(self, trace: Trace | None, seed: int) -> Load:
+        """A closed loop, unless a rate or a trace is given."""
+        self._check()
+        num_requests = self.num_requests
+        if num_requests is None and self.duration_s is None and trace is None:
+            num_requests = DEFAULT_REQUESTS
+        due = self._arrivals(trace, seed)
+        closed = (self.concurrency or DEFAULT_CONCURRENCY) if due is None else None
+        return Load(
+            concurrency=closed or self.max_concurrency,
+            arrivals=due,
+            num_requests=num_requests,
+            duration_s=self.duration_s,
+            warmup_requests=self.warmup,
+        )
+
+    def name(self, load: Load) -> str:
+        """What tells this load from others."""
+        if load.arrivals is None:
+            return f"concurrency {load.concurrency}"
+        return f"{load.arrivals.request_rate:g} requests/s"
+
+    def _arrivals(self, trace: Trace | None, seed: int) -> Arrivals | None:
+        if trace is not None:
+            return trace.arrivals(self.trace_speed)
+        if self.request_rate is None:
+            return None
+        return arrivals(self.arrival_kind, self.request_rate, seed=seed, burst_size=self.burst_size)
+
+    def _check(self) -> None:
+        """Raises ConfigError for options that exclude each other."""
+        ways = {
+            "--concurrency": self.concurrency,
+            "--request-rate": self.request_rate,
+            "--trace": self.trace,
+        }
+        given = [name for name, value in ways.items() if value is not None]
+        if len(given) > 1:
+            raise ConfigError(f"{given[0]} and {given[1]} exclude each other; leave one out")
+        if self.max_concurrency is not None and given in ([], ["--concurrency"]):
+            raise ConfigError("--max-concurrency: it is for --request-rate and --trace")
+
+
+@spread
+def serve(url: options.Urls, what: What, when: When, whom: Whom, how: How) -> None:
+    """Offer a load to a server and report what its callers saw."""
+    if how.output:
+        files.check_writable(how.output)
+    if how.prometheus:
+        prometheus.check(how.prometheus)
+    trace = read_trace(when.trace) if when.trace else None
+    load = when.load(trace, how.seed)
+    server = whom.server(url)
+    plan = RunPlan(
+        name=when.name(load),
+        target=what.target(url, server, whom),
+        prompts=_prompts(what, trace, whom, how),
+        load=load,
+        yardsticks=how.yardsticks(server),
+        processes=how.processes,
+        prometheus=how.prometheus,
+    )
+    with session.interruptible() as interrupt:
+        runs = session.run_all([plan], interrupt)
+    report = session.report(
+        "serve",
+        title=f"{server.url}: {plan.name}",
+        servers=[server],
+        settings=session.settings(what, when, whom, how),
+        runs=runs,
+    )
+    report.notes += prometheus.missing(how.prometheus, runs)
+    session.publish(report, how.output)
+
+
+def _prompts(what: What, trace: Trace | None, whom: Whom, how: How) -> PromptSource:
+    if trace is None:
+        return what.prompts(whom.tokenizer, how.seed)
+    if what.dataset is not None:
+        raise ConfigError("--dataset: a trace brings its own lengths; leave out one of the two")
+    tokenizer = BenchTokenizer(whom.tokenizer) if whom.tokenizer else None
+    return TracedPrompts(trace, what.route, tokenizer=tokenizer, seed=how.seed)
