@@ -9,6 +9,7 @@ import numpy as np
 from inference.bench.report.model import Distribution, Histogram
 
 NUM_BINS = 40
+LEAST_WIDTH = 1e-9  # of all bins together, relative to the values
 
 
 def distribution(values: Sequence[float]) -> Distribution | None:
@@ -34,5 +35,10 @@ def distribution(values: Sequence[float]) -> Distribution | None:
 
 def histogram(values: Sequence[float] | np.ndarray) -> Histogram:
     """Bins of one width from the lowest to the highest value."""
-    counts, edges = np.histogram(np.asarray(values, dtype=np.float64), bins=NUM_BINS)
+    array = np.asarray(values, dtype=np.float64)
+    low, high = float(array.min()), float(array.max())
+    least = max(abs(low), abs(high), 1.0) * LEAST_WIDTH
+    if high - low < least:  # as good as equal: numpy cannot tell so narrow bins apart
+        low, high = low - least, high + least
+    counts, edges = np.histogram(array, bins=NUM_BINS, range=(low, high))
     return Histogram(edges=edges.tolist(), counts=counts.tolist())

@@ -46,6 +46,13 @@ class Load:
     duration_s: float | None = None
     warmup_requests: int = 0
 
+    @property
+    def name(self) -> str:
+        """What tells it from other loads."""
+        if self.arrivals is None:
+            return f"concurrency {self.concurrency}"
+        return f"{self.arrivals.request_rate:g} requests/s"
+
     def report(self) -> LoadReport:
         arrivals = self.arrivals
         return LoadReport(

@@ -9,6 +9,7 @@ from importlib.metadata import version as installed_version
 import typer
 from pydantic import ValidationError
 
+from inference.cli.bench.app import app as bench
 from inference.cli.convert import convert
 from inference.cli.serve import serve
 from inference.local.config import first_reason
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(convert)
+app.add_typer(bench)
 
 
 @app.command()

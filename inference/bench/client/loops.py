@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from inference.bench.record import PromptSource, RequestRecord, Send
 
 STAGGER_S = 0.0005  # between the first requests of a closed loop's clients, as between real ones
+PAUSE_S = 0.1  # of a client whose request failed: a server in trouble is not to be hammered
 
 
 class End:
@@ -67,6 +68,8 @@ async def closed_loop(
         while not asking.end.reached and (number := next(waiting, None)) is not None:
             prompt = asking.prompts.prompt(number)
             records.append(await asking.send(number, prompt, time.perf_counter()))
+            if records[-1].failure is not None:
+                await asking.end.sleep_until(time.perf_counter() + PAUSE_S)
 
     await asyncio.gather(*(client(STAGGER_S * place) for place in range(concurrency)))
     return records

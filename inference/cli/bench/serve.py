@@ -103,12 +103,6 @@ class When:
             warmup_requests=self.warmup,
         )
 
-    def name(self, load: Load) -> str:
-        """What tells this load from others."""
-        if load.arrivals is None:
-            return f"concurrency {load.concurrency}"
-        return f"{load.arrivals.request_rate:g} requests/s"
-
     def _arrivals(self, trace: Trace | None, seed: int) -> Arrivals | None:
         if trace is not None:
             return trace.arrivals(self.trace_speed)
@@ -141,7 +135,7 @@ def serve(url: options.Urls, what: What, when: When, whom: Whom, how: How) -> No
     load = when.load(trace, how.seed)
     server = whom.server(url)
     plan = RunPlan(
-        name=when.name(load),
+        name=load.name,
         target=what.target(url, server, whom),
         prompts=_prompts(what, trace, whom, how),
         load=load,

@@ -39,10 +39,7 @@ def interruptible() -> Iterator[Interrupt]:
 
 
 def run_all(plans: Iterable[RunPlan], interrupt: Interrupt) -> list[RunReport]:
-    """One after the other, shown live; stops after the run in which it was interrupted.
-
-    `plans` may be a generator that looks at what the runs before it gave.
-    """
+    """One after the other, shown live; stops after the run in which it was interrupted."""
     reports: list[RunReport] = []
     with LiveView() as view:
         for plan in plans:

@@ -66,16 +66,16 @@ def stress(url: options.Urls, concurrency: Clients, stress: Stress, whom: Whom, 
     )
     plans = (
         RunPlan(
-            name=f"concurrency {concurrency}",
+            name=load.name,
             target=target,
             prompts=ShortChats(stress.output_tokens, how.seed),
-            load=Load(concurrency=concurrency, duration_s=duration_s),
+            load=load,
             yardsticks=how.yardsticks(server),
             round=index,
             processes=how.processes,
             prometheus=how.prometheus,
         )
-        for index, duration_s in enumerate(durations_s(stress.duration_s))
+        for index, load in enumerate(loads(concurrency, stress.duration_s))
     )
     with session.interruptible() as interrupt:
         runs = session.run_all(plans, interrupt)
@@ -90,9 +90,10 @@ def stress(url: options.Urls, concurrency: Clients, stress: Stress, whom: Whom, 
     session.publish(report, how.output)
 
 
-def durations_s(whole_s: float | None) -> Iterator[float]:
+def loads(concurrency: int, whole_s: float | None) -> Iterator[Load]:
     """Of each run, together `whole_s` seconds; endless if that is None. Pure."""
     left_s = whole_s
     while left_s is None or left_s > 0:
-        yield LONGEST_RUN_S if left_s is None else min(LONGEST_RUN_S, left_s)
+        duration_s = LONGEST_RUN_S if left_s is None else min(LONGEST_RUN_S, left_s)
+        yield Load(concurrency=concurrency, duration_s=duration_s)
         left_s = None if left_s is None else left_s - LONGEST_RUN_S

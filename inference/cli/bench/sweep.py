@@ -84,19 +84,16 @@ class Loads:
     duration_s: DurationS = None
     warmup: Warmup = 2
 
-    def named(self, seed: int) -> list[tuple[str, Load]]:
-        """Each with what tells it from the others. Raises ConfigError."""
+    def loads(self, seed: int) -> list[Load]:
+        """From the lowest to the highest. Raises ConfigError."""
         if self.rates is None:
             if self.arrival_kind is not None:
                 raise ConfigError("--arrivals: it is for --rates; clients ask when answered")
             counts = concurrencies(self.max_concurrency or DEFAULT_MAX_CONCURRENCY)
-            return [(f"concurrency {count}", self._load(count)) for count in counts]
+            return [self._load(count) for count in counts]
         kind = self.arrival_kind or "poisson"
         return [
-            (
-                f"{rate:g} requests/s",
-                self._load(self.max_concurrency, arrivals(kind, rate, seed=seed, burst_size=1)),
-            )
+            self._load(self.max_concurrency, arrivals(kind, rate, seed=seed))
             for rate in parse_rates(self.rates)
         ]
 
@@ -124,12 +121,12 @@ def sweep(url: options.Urls, what: What, loads: Loads, whom: Whom, how: How) -> 
         files.check_writable(how.output)
     if how.prometheus:
         prometheus.check(how.prometheus)
-    tried = loads.named(how.seed)
+    tried = loads.loads(how.seed)
     server = whom.server(url)
     target = what.target(url, server, whom)
     plans = (
         RunPlan(
-            name=name,
+            name=load.name,
             target=target,
             # Other prompts for each load: a server may have kept what it knows of the last ones.
             prompts=what.prompts(whom.tokenizer, how.seed + index),
@@ -138,7 +135,7 @@ def sweep(url: options.Urls, what: What, loads: Loads, whom: Whom, how: How) -> 
             processes=how.processes,
             prometheus=how.prometheus,
         )
-        for index, (name, load) in enumerate(tried)
+        for index, load in enumerate(tried)
     )
     with session.interruptible() as interrupt:
         runs = list(climb(plans, interrupt))

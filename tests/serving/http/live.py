@@ -63,7 +63,8 @@ def live(
     server = uvicorn.Server(
         uvicorn.Config(face.asgi_app(), log_level="warning", timeout_graceful_shutdown=2)
     )
-    listener = socket.socket()
+    # With its protocol named, asyncio sets TCP_NODELAY, as Serve and uvloop do for theirs.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     loops: list[asyncio.AbstractEventLoop] = []
 

@@ -24,7 +24,9 @@ class Numbered:
         return Prompt(text=text, num_tokens=self.length, max_tokens=self.max_tokens)
 
 
-def plan(url: str, load: Load, *, prompts: Any = None, processes: int = 1, **target: Any) -> RunPlan:
+def plan(
+    url: str, load: Load, *, prompts: Any = None, processes: int = 1, **target: Any
+) -> RunPlan:
     """Completions of the echo model unless said otherwise."""
     settings = {"route": "completions", "model": "echo", **target}
     return RunPlan(

@@ -20,9 +20,7 @@ def test_every_form_leads_to_the_same_endpoint(prefix, form):
 
 
 def test_an_address_has_all_that_a_request_needs():
-    assert address("https://host/x", "chat") == Address(
-        "host", 443, True, "/x/v1/chat/completions"
-    )
+    assert address("https://host/x", "chat") == Address("host", 443, True, "/x/v1/chat/completions")
     assert address("http://[::1]:9", "chat").authority == "[::1]:9"
     assert address("http://host", "chat").authority == "host"
 

@@ -52,7 +52,7 @@ def run(function, *arguments):
 )
 def test_a_group_is_filled_from_its_options(arguments, expected):
     assert run(paint, *arguments).exit_code == 0
-    assert SEEN == [expected]
+    assert [expected] == SEEN
 
 
 def test_help_and_limits_are_those_of_the_fields():
@@ -65,4 +65,4 @@ def test_help_and_limits_are_those_of_the_fields():
 def test_a_field_without_a_default_is_required():
     assert run(measure).exit_code == 2
     assert run(measure, "--size", "3").exit_code == 0
-    assert SEEN == [Needed(3)]
+    assert [Needed(3)] == SEEN

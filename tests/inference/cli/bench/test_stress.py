@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.bench.report import files
-from inference.cli.bench.stress import LONGEST_RUN_S, durations_s
+from inference.cli.bench.stress import LONGEST_RUN_S, loads
 from tests.serving.http.live import MODEL, echo, live
 
 
@@ -101,10 +101,10 @@ def test_a_mistake_is_refused(anynode, name):
 
 @given(st.floats(0.001, 1e5))
 def test_the_runs_are_together_as_long_as_asked(whole_s: float):
-    found = list(durations_s(whole_s))
+    found = [load.duration_s for load in loads(3, whole_s)]
     assert sum(found) == pytest.approx(whole_s)
     assert all(0 < each <= LONGEST_RUN_S for each in found)
 
 
 def test_without_a_duration_there_is_always_another_run():
-    assert list(itertools.islice(durations_s(None), 5)) == [LONGEST_RUN_S] * 5
+    assert [load.duration_s for load in itertools.islice(loads(3, None), 5)] == [LONGEST_RUN_S] * 5
