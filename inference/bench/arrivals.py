@@ -61,7 +61,7 @@ class Replay:
 
     @property
     def request_rate(self) -> float:
-        """On average, from the first request to the last."""
+        """On average, from the first request to the last; of requests at one time their number."""
         lasts_s = self.recorded_s[-1] / self.speed
         return (len(self.recorded_s) - 1) / lasts_s if lasts_s else float(len(self.recorded_s))
 
@@ -76,9 +76,11 @@ def arrivals(
     seed: int = 0,
     burst_size: int = 1,
 ) -> Arrivals:
-    """Raises ConfigError for a rate that is none."""
+    """Raises ConfigError for a rate or a size that is none."""
     if not 0 < request_rate < math.inf:
         raise ConfigError(f"--request-rate: {request_rate:g} is no rate; give requests per second")
+    if burst_size < 1:
+        raise ConfigError(f"--burst-size: {burst_size} is too few; give 1 or more")
     match kind:
         case "constant":
             return Constant(request_rate)

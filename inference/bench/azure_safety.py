@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from azure.ai.contentsafety.aio import ContentSafetyClient
 from azure.ai.contentsafety.models import AnalyzeTextOptions, AnalyzeTextResult
@@ -10,7 +11,6 @@ from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import AzureError
 
 from inference.bench.record import Failure, FailureKind
-from inference.bench.safety import Check
 
 UNSAFE_SEVERITY = 4  # "medium" of 0, 2, 4, 6: what Azure OpenAI's own filters refuse by default
 MOST_CHARACTERS = 10_000  # of one call; longer texts take several
@@ -19,8 +19,8 @@ TIMEOUT_S = 30.0
 _open: set[asyncio.Task[None]] = set()  # an event loop's own reference to a task is a weak one
 
 
-def azure_check(endpoint: str, key: str) -> Check:
-    """Checks until the running event loop ends, which closes the connections too.
+def azure_check(endpoint: str, key: str) -> Callable[[str], Awaitable[Failure | None]]:
+    """A `safety.Check`, which works until the running event loop ends, and then closes its connections.
 
     Nothing is tried twice: a benchmark counts what fails.
     """

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Literal
 
 from inference.bench.record import Failure, Prompt, RequestRecord, Send
@@ -107,7 +108,7 @@ def _check_azure() -> None:
             "or say --safety simulate:0.35"
         )
     try:
-        import azure.ai.contentsafety  # noqa: F401
+        import_module("azure.ai.contentsafety")
     except ImportError:
         raise ConfigError(
             "--safety azure: azure-ai-contentsafety is not installed; pip install 'anynode[safety]'"

@@ -188,6 +188,8 @@ class ComparisonConfig(Part):
         known = list(self.arms)
         if self.baseline is not None and self.baseline not in known:
             raise ValueError(f"baseline: no arm is called '{self.baseline}'{_of(known)}")
+        if "answers" in self.must_match and self.load.temperature != 0:
+            raise ValueError("must_match: answers are only alike at load.temperature 0")
         if isinstance(self.load.model, dict) and (
             wrong := sorted(set(self.load.model) ^ set(known))
         ):

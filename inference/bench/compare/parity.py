@@ -31,11 +31,11 @@ def checks(
     models_may_differ: bool = False,
     must_match: Sequence[str] = (),
 ) -> list[ParityCheck]:
-    """Every check that these facts allow, in the order in which people ask."""
+    """What had to be the same, as far as it is known, and what `must_match` adds to it."""
     each = cells(runs)
-    found = [
-        _models(arms, models_may_differ),
-        *_same_where_both_say("fields sent", {name: arm.sent for name, arm in arms.items()}),
+    found = [] if models_may_differ else [_models(arms)]
+    found += [
+        *_same_where_all_say("fields sent", {name: arm.sent for name, arm in arms.items()}),
         _alike("requests", each, lambda run: float(run.requests.sent), 0.0, "requests"),
         _errors(each),
         _alike("prompt tokens", each, _prompt_tokens, MOST_TOKEN_GAP, "tokens a request"),
@@ -44,40 +44,54 @@ def checks(
         found.append(
             _alike("output tokens", each, _output_tokens, MOST_TOKEN_GAP, "tokens a request")
         )
+    optional = {check.name: check for check in _optional(arms, each)}
+    return found + [optional.get(name) or _unknown(name) for name in must_match]
+
+
+def remarks(
+    arms: Mapping[str, ArmFacts],
+    runs: Sequence[RunReport],
+    *,
+    models_may_differ: bool = False,
+    must_match: Sequence[str] = (),
+) -> list[str]:
+    """What need not be the same, but is good to know."""
+    found = [_models(arms)] if models_may_differ else []
+    found += [check for check in _optional(arms, cells(runs)) if check.name not in must_match]
+    return [f"{check.name}: {check.detail}" for check in found]
+
+
+def _optional(arms: Mapping[str, ArmFacts], found: Cells) -> Iterator[ParityCheck]:
+    yield from _same_where_all_say("versions", {name: arm.version for name, arm in arms.items()})
     if all(arm.sent.get("temperature") == 0 for arm in arms.values()):
-        found += _answers(each, must_match="answers" in must_match)
-    versions = {name: arm.version for name, arm in arms.items()}
-    found += _same_where_both_say("versions", versions, must_match="versions" in must_match)
-    return found
+        yield from _answers(found)
 
 
-def _models(arms: Mapping[str, ArmFacts], may_differ: bool) -> ParityCheck:
+def _unknown(name: str) -> ParityCheck:
+    return ParityCheck(name=name, ok=False, detail="nothing that all arms say can be compared")
+
+
+def _models(arms: Mapping[str, ArmFacts]) -> ParityCheck:
     said = {name: arm.model for name, arm in arms.items() if arm.model is not None}
     if len(set(said.values())) > 1:
-        detail = _listed(said) + (" (as the config maps them)" if may_differ else "")
-        return ParityCheck(name="model", ok=may_differ, detail=detail)
+        return ParityCheck(name="model", ok=False, detail=_listed(said))
     return ParityCheck(name="model", ok=True, detail=next(iter(said.values()), "not said"))
 
 
-def _same_where_both_say(
-    name: str, said: Mapping[str, Mapping[str, Any]], *, must_match: bool = True
-) -> Iterator[ParityCheck]:
+def _same_where_all_say(name: str, said: Mapping[str, Mapping[str, Any]]) -> Iterator[ParityCheck]:
     """Nothing if no field is said by all arms."""
-    shared = set.intersection(*(set(fields) for fields in said.values()))
-    differing = [
-        key for key in sorted(shared) if len({repr(each[key]) for each in said.values()}) > 1
-    ]
+    shared = sorted(set.intersection(*(set(fields) for fields in said.values())))
     if not shared:
         return
+    differing = {
+        key: {arm: fields[key] for arm, fields in said.items()}
+        for key in shared
+        if len({repr(fields[key]) for fields in said.values()}) > 1
+    }
     first = next(iter(said.values()))
-    if differing:
-        detail = "; ".join(
-            f"{key}: {_listed({arm: fields[key] for arm, fields in said.items()})}"
-            for key in differing
-        )
-    else:
-        detail = _listed({key: first[key] for key in sorted(shared)})
-    yield ParityCheck(name=name, ok=not differing or not must_match, detail=detail)
+    detail = "; ".join(f"{key}: {_listed(values)}" for key, values in differing.items())
+    same = _listed({key: first[key] for key in shared})
+    yield ParityCheck(name=name, ok=not differing, detail=detail or same)
 
 
 def _alike(name: str, found: Cells, figure: Figure, gap: float, unit: str) -> ParityCheck:
@@ -109,7 +123,7 @@ def _errors(found: Cells) -> ParityCheck:
     return ParityCheck(name="errors", ok=True, detail=detail)
 
 
-def _answers(found: Cells, *, must_match: bool) -> Iterator[ParityCheck]:
+def _answers(found: Cells) -> Iterator[ParityCheck]:
     """How often all arms said the same; other arithmetic may pick other tokens, with right."""
     said = [
         {report.answers_digest for report in by_arm.values()}
@@ -120,7 +134,7 @@ def _answers(found: Cells, *, must_match: bool) -> Iterator[ParityCheck]:
     if known:
         same = sum(len(digests) == 1 for digests in known)
         detail = f"identical in {same} of {len(known)} runs, at temperature 0"
-        yield ParityCheck(name="answers", ok=same == len(known) or not must_match, detail=detail)
+        yield ParityCheck(name="answers", ok=same == len(known), detail=detail)
 
 
 def _prompt_tokens(run: RunReport) -> float | None:

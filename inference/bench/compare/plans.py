@@ -9,7 +9,7 @@ from typing import Any
 from inference.bench import probe
 from inference.bench.arrivals import arrivals
 from inference.bench.compare.config import DEFAULT_CONCURRENCY, LoadConfig
-from inference.bench.compare.schedule import Turn
+from inference.bench.compare.schedule import Turn, load_name
 from inference.bench.plan import Load, RunPlan, Target
 from inference.bench.prompts.dataset import DatasetPrompts
 from inference.bench.prompts.lengths import parse_length
@@ -49,19 +49,14 @@ class Later:
 def load_points(load: LoadConfig) -> list[LoadPoint]:
     """In the order in which the config names them."""
 
-    def num_requests(point: float) -> int:
+    def point(clients: int | None, rate: float | None) -> LoadPoint:
         asked = load.num_requests
-        return asked[point] if isinstance(asked, dict) else asked
+        num_requests = asked[rate or clients or 0] if isinstance(asked, dict) else asked
+        return LoadPoint(load_name(clients, rate), num_requests, clients, rate)
 
     if load.request_rate is not None:
-        return [
-            LoadPoint(f"{rate:g} requests/s", num_requests(rate), request_rate=rate)
-            for rate in load.request_rate
-        ]
-    return [
-        LoadPoint(f"concurrency {clients}", num_requests(clients), concurrency=clients)
-        for clients in load.concurrency or [DEFAULT_CONCURRENCY]
-    ]
+        return [point(None, rate) for rate in load.request_rate]
+    return [point(clients, None) for clients in load.concurrency or [DEFAULT_CONCURRENCY]]
 
 
 def sampling(load: LoadConfig) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class Server:
             return None
         if ended.si_code == os.CLD_EXITED:
             return f"ended with exit code {ended.si_status}"
-        return f"was ended by {signal.Signals(ended.si_status).name}"
+        return f"was ended by signal {ended.si_status}"
 
     def tail(self) -> str:
         """The end of its output, to be put behind an error."""

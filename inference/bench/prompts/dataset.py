@@ -1,15 +1,17 @@
 """Prompts from a file: JSONL, a JSON list, ShareGPT's JSON, or one a line.
 
-An entry is `{"prompt": …}`, `{"text": …}` or `{"messages": […]}`, with `max_tokens` or
-`output_tokens` if its answer's length is known. Of a ShareGPT conversation the first turn of the
-human is asked; with a tokenizer its answer is asked to be as long as the one it got.
+An entry is a text, `{"prompt": …}`, `{"text": …}` or `{"messages": […]}`, with `max_tokens` or
+`output_tokens` if its answer's length is known; its other fields are not used. Of a ShareGPT
+conversation the first turn of the human is asked; with a tokenizer its answer is asked to be as
+long as the one it got. Conversations in which no human speaks are left out: ShareGPT has many.
 """
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,21 @@ from inference.bench.plan import RouteName
 from inference.bench.prompts.asked import text_prompt
 from inference.bench.prompts.tokenizer import BenchTokenizer
 from inference.bench.record import Prompt
+from inference.bench.text_file import numbered_lines, parse_json, read_text
 from serving.errors import ConfigError
 
 KINDS = (".jsonl", ".json", ".txt")
-HUMANS = {"human", "user"}
+HUMANS = ("human", "user")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an entry asks: a text or the turns of a chat."""
+
+    text: str = ""
+    messages: tuple[Mapping[str, str], ...] = ()
+    max_tokens: int | None = None
+    answer: str | None = None  # what it was answered once
 
 
 class DatasetPrompts:
@@ -37,90 +50,100 @@ class DatasetPrompts:
         """Raises ConfigError naming the file, the entry and what is wrong."""
         self._route = route
         self._tokenizer = tokenizer
-        self._prompts = [self._prompt(entry, where) for where, entry in _entries(path)]
-        if not self._prompts:
+        self._questions = list(_questions(path, route))
+        if not self._questions:
             raise ConfigError(f"--dataset: {path} holds no prompt")
-        random.Random(seed).shuffle(self._prompts)
+        random.Random(seed).shuffle(self._questions)
 
     def prompt(self, number: int) -> Prompt:
-        return self._prompts[number % len(self._prompts)]
+        asked = self._questions[number % len(self._questions)]
+        if asked.messages:
+            return Prompt(messages=asked.messages, max_tokens=asked.max_tokens)
+        return text_prompt(
+            self._route,
+            asked.text,
+            num_tokens=self._count(asked.text),
+            max_tokens=asked.max_tokens or self._count(asked.answer),
+        )
 
-    def _prompt(self, entry: Any, where: str) -> Prompt:
-        if isinstance(entry, str):
-            entry = {"prompt": entry}
-        if not isinstance(entry, dict):
-            raise ConfigError(f"{where}: an entry must be a text or a JSON object")
-        if "conversations" in entry:
-            return self._first_turn(entry["conversations"], where)
-        max_tokens = _max_tokens(entry, where)
-        if "messages" in entry:
-            return self._chat(entry["messages"], max_tokens, where)
-        return self._text(_text(entry, where), max_tokens)
+    def _count(self, text: str | None) -> int | None:
+        return self._tokenizer.count(text) if self._tokenizer and text else None
 
-    def _text(self, text: str, max_tokens: int | None) -> Prompt:
-        count = self._tokenizer.count(text) if self._tokenizer else None
-        return text_prompt(self._route, text, num_tokens=count, max_tokens=max_tokens)
 
-    def _chat(self, messages: Any, max_tokens: int | None, where: str) -> Prompt:
-        if self._route != "chat":
-            raise ConfigError(f"{where}: messages are for --route chat, not {self._route}")
-        turns = messages if isinstance(messages, list) else []
-        if not turns or not all(isinstance(turn, dict) and "role" in turn for turn in turns):
-            raise ConfigError(f"{where}: messages must be a list of objects with role and content")
-        return Prompt(messages=tuple(turns), max_tokens=max_tokens)
-
-    def _first_turn(self, conversation: Any, where: str) -> Prompt:
-        turns = conversation if isinstance(conversation, list) else []
-        said = [(turn.get("from"), turn.get("value")) for turn in turns if isinstance(turn, dict)]
-        for place, (who, text) in enumerate(said):
-            if who in HUMANS and isinstance(text, str) and text:
-                answer = said[place + 1][1] if place + 1 < len(said) else None
-                return self._text(text, self._length(answer))
-        raise ConfigError(f"{where}: no turn of the conversation is a human's")
-
-    def _length(self, answer: Any) -> int | None:
-        if self._tokenizer is None or not isinstance(answer, str):
-            return None
-        return max(1, self._tokenizer.count(answer))
+def _questions(path: Path, route: RouteName) -> Iterator[Question]:
+    for where, entry in _entries(path):
+        asked = _question(entry, where)
+        if asked is None:
+            continue
+        if asked.messages and route != "chat":
+            raise ConfigError(f"{where}: messages are for --route chat, not {route}")
+        yield asked
 
 
 def _entries(path: Path) -> Iterator[tuple[str, Any]]:
-    """Each with the place it is at."""
+    """Each with its place."""
     if path.suffix not in KINDS:
         raise ConfigError(f"--dataset: {path} is none of the kinds known: {', '.join(KINDS)}")
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"--dataset: {path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"--dataset: {path} is not UTF-8") from error
+    content = read_text(path, "--dataset")
     if path.suffix == ".json":
-        listed = _json(content, str(path))
+        listed = parse_json(content, path)
         if not isinstance(listed, list):
             raise ConfigError(f"{path}: it must be a JSON list; one object a line is .jsonl")
         yield from ((f"{path}: entry {number}", each) for number, each in enumerate(listed, 1))
         return
-    for number, line in enumerate(content.splitlines(), 1):
-        if line.strip():
-            where = f"{path}:{number}"
-            yield where, line if path.suffix == ".txt" else _json(line, where)
+    for number, line in numbered_lines(content):
+        yield f"{path}:{number}", line if path.suffix == ".txt" else parse_json(line, path, number)
 
 
-def _json(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{where}: not JSON: {error.msg}") from error
+def _question(entry: Any, where: str) -> Question | None:
+    """None where nobody asks anything."""
+    if isinstance(entry, str):
+        entry = {"prompt": entry}
+    if not isinstance(entry, dict):
+        raise ConfigError(f"{where}: an entry must be a text or a JSON object")
+    if "conversations" in entry:
+        return _first_turn(_turns(entry, "conversations", "from", "value", where))
+    max_tokens = _max_tokens(entry, where)
+    if "messages" in entry:
+        turns = _turns(entry, "messages", "role", "content", where)
+        if not turns:
+            raise ConfigError(f"{where}: messages must hold at least one")
+        return Question(messages=tuple(turns), max_tokens=max_tokens)
+    return Question(text=_text(entry, where), max_tokens=max_tokens)
 
 
-def _text(entry: dict[str, Any], where: str) -> str:
+def _turns(
+    entry: Mapping[str, Any], name: str, who: str, what: str, where: str
+) -> list[dict[str, str]]:
+    """A list of objects that say `who` speaks and `what`."""
+    turns = entry[name]
+    if isinstance(turns, list) and all(
+        isinstance(turn, dict)
+        and isinstance(turn.get(who), str)
+        and isinstance(turn.get(what), str)
+        for turn in turns
+    ):
+        return turns
+    raise ConfigError(f"{where}: {name} must be a list of objects with texts {who} and {what}")
+
+
+def _first_turn(turns: list[dict[str, str]]) -> Question | None:
+    nobody = {"from": "", "value": ""}
+    for turn, after in pairwise([*turns, nobody]):
+        if turn["from"] in HUMANS and turn["value"]:
+            answer = None if after["from"] in HUMANS else after["value"]
+            return Question(text=turn["value"], answer=answer)
+    return None
+
+
+def _text(entry: Mapping[str, Any], where: str) -> str:
     text = entry.get("prompt", entry.get("text"))
     if not isinstance(text, str) or not text:
-        raise ConfigError(f"{where}: it has no prompt, text, messages or conversations")
+        raise ConfigError(f"{where}: it has no text as prompt, text, messages or conversations")
     return text
 
 
-def _max_tokens(entry: dict[str, Any], where: str) -> int | None:
+def _max_tokens(entry: Mapping[str, Any], where: str) -> int | None:
     for name in ("max_tokens", "output_tokens"):
         found = entry.get(name)
         if found is None:

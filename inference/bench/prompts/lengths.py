@@ -67,7 +67,7 @@ def _uniform(lowest: float, highest: float) -> Length:
 
 
 def _normal(mean: float, std: float) -> Length:
-    if not (1 <= mean <= MOST_TOKENS and 0 <= std < math.inf):
+    if not (1 <= mean <= MOST_TOKENS and 0 <= std <= MOST_TOKENS):
         raise ValueError
     return Length("normal", mean, std)
 

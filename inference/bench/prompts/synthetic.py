@@ -29,9 +29,10 @@ class SyntheticPrompts:
     """Request i's prompt depends on the seed and i alone.
 
     With a tokenizer a prompt has exactly the length drawn: as token ids on /v1/completions, as
-    text elsewhere (a chat template adds its own tokens). Without one it has so many short words,
-    and only the server can tell how many tokens they are. The first `prefix_tokens` of a prompt
-    are those of all others with the same i modulo `num_prefixes`.
+    text elsewhere (what a server adds, a chat template or a token that begins a text, comes on
+    top). Without one it has so many short words, about a token each, and only the server can tell
+    how many tokens they are. The first `prefix_tokens` of a prompt are those of all others with
+    the same i modulo `num_prefixes`.
     """
 
     prompt_tokens: Length
@@ -41,9 +42,12 @@ class SyntheticPrompts:
     seed: int = 0
     prefix_tokens: int = 0
     num_prefixes: int = 1
-    _heads: dict[int, Words] = field(default_factory=dict, repr=False)
+    _heads: dict[int, Words] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        """Raises ConfigError for heads that cannot be shared as asked."""
+        if self.num_prefixes > 1 and not self.prefix_tokens:
+            raise ConfigError("--num-prefixes: it needs --prefix-tokens, the length of each")
         if self.prefix_tokens and self.prefix_tokens >= self.prompt_tokens.shortest:
             raise ConfigError(
                 f"--prefix-tokens: {self.prefix_tokens} leaves nothing of prompts that may have "

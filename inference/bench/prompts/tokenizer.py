@@ -15,7 +15,7 @@ from serving.errors import ConfigError
 from serving.model_source import find_folder
 
 FILE = "tokenizer.json"
-SPECIAL = re.compile(r"<.*>|\[[A-Z]+\]")  # what is no text: <s>, <|im_end|>, <0x0A>, [PAD]
+SPECIAL = re.compile(r"<.*>|\[\w+\]")  # what is no text: <s>, <|im_end|>, <0x0A>, [unused7]
 NUM_WORDS = 2000
 TRIES = 20
 
@@ -45,14 +45,14 @@ class BenchTokenizer:
         Raises ConfigError if no such words are found.
         """
         chance = random.Random(key)
-        words = [head] if head else []
+        words: list[str] = []
         for _ in range(TRIES):
-            text = " ".join(words)
+            text = " ".join([head, *words] if head else words)
             excess = self.count(text) - num_tokens
             if excess == 0:
                 return text
             if excess > 0:
-                words = words[:-excess]
+                del words[-excess:]
             else:
                 words += chance.choices(self._words, k=-excess)
         raise ConfigError(
@@ -95,8 +95,14 @@ def _read(folder: str) -> Any:
 
     path = (find_folder(folder) or Path(folder)) / FILE
     if not path.is_file():
-        raise ConfigError(f"--tokenizer: there is no {path}; give the folder of a checkpoint")
+        raise ConfigError(
+            f"--tokenizer: there is no {path}; give the folder of a checkpoint that has one"
+        )
     try:
-        return Tokenizer.from_file(str(path))
+        tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises nothing more special
         raise ConfigError(f"--tokenizer: {path} cannot be read: {error}") from error
+    # Checkpoints of embedding models cut and fill texts to one length; here every token counts.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer

@@ -140,59 +140,43 @@ def _latencies() -> list[Column]:
             f"{metric}_{figure}_ms",
             f"{title}, ms",
             figure,
-            _figure(metric, figure),
+            _part(f"{metric}_ms", figure),
             shown=figure in SHOWN_FIGURES[metric],
         )
         for metric, title in METRICS.items()
         for figure in FIGURES
     ]
     safety = [
-        Column(f"safety_{figure}_ms", "Safety, ms", figure, _figure("safety", figure))
+        Column(f"safety_{figure}_ms", "Safety, ms", figure, _part("safety_ms", figure))
         for figure in ("p50", "p95")
     ]
     return found + safety
 
 
-def _figure(metric: str, figure: str) -> Callable[[RunReport], Cell]:
-    def of(run: RunReport) -> Cell:
-        found = distribution(run, metric)
-        value: float | None = getattr(found, figure, None)
-        return value
-
-    return of
-
-
 def _goodput() -> list[Column]:
-    return [
-        Column(
-            "goodput_requests_per_s",
-            "Goodput",
-            "requests/s",
-            lambda run: run.goodput and run.goodput.requests_per_s,
-            needs_answers=False,
-        ),
-        Column(
-            "goodput_share",
-            "Goodput",
-            "share",
-            lambda run: run.goodput and run.goodput.share,
-            needs_answers=False,
-        ),
-    ]
+    def column(key: str, heading: str) -> Column:
+        of = _part("goodput", key)
+        return Column(f"goodput_{key}", "Goodput", heading, of, needs_answers=False)
+
+    return [column("requests_per_s", "requests/s"), column("share", "share")]
 
 
 def _client() -> list[Column]:
-    def column(name: str) -> Column:
-        return Column(
-            f"client_{name}",
-            "Client",
-            name,
-            lambda run: run.client and getattr(run.client, name),
-            shown=False,
-            needs_answers=False,
-        )
+    def column(key: str) -> Column:
+        of = _part("client", key)
+        return Column(f"client_{key}", "Client", key, of, shown=False, needs_answers=False)
 
-    return [column(name) for name in ("cpu_share", "cpu_us_per_event", "loop_lag_p99_ms")]
+    return [column(key) for key in ("cpu_share", "cpu_us_per_event", "loop_lag_p99_ms")]
+
+
+def _part(name: str, key: str) -> Callable[[RunReport], Cell]:
+    """One figure of a part that not every run has."""
+
+    def of(run: RunReport) -> Cell:
+        value: Cell = getattr(getattr(run, name), key, None)
+        return value
+
+    return of
 
 
 COLUMNS = (

@@ -89,7 +89,7 @@ def write_whole(path: Path, text: str) -> None:
 
 def to_json(report: Report) -> str:
     """What `read` reads."""
-    return report.model_dump_json(indent=1, exclude_none=True) + "\n"
+    return report.model_dump_json(indent=1) + "\n"
 
 
 def to_csv(report: Report) -> str:

@@ -70,14 +70,11 @@ def _compared(comparison: Comparison) -> str:
         arms = ", ".join(arm for arm in comparison.arms if arm != comparison.baseline)
         return f"No gates were given: {arms} against {comparison.baseline} over {rounds}."
     verdicts = Counter(gate.verdict for gate in comparison.gates)
-    counts = ", ".join(f"{verdicts[each]} {each}" for each in _VERDICTS if verdicts[each])
+    counts = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.most_common())
     parity = [check.name for check in comparison.parity if not check.ok]
     unlike = f" The arms were not alike: {', '.join(parity)}." if parity else ""
-    judged = f" of {text.count(len(comparison.gates), 'gate')} over {rounds}: {counts}."
-    return f"Verdict: {comparison.verdict},{judged}{unlike}"
-
-
-_VERDICTS = ("pass", "fail", "undecided")
+    gates = text.count(len(comparison.gates), "gate")
+    return f"Verdict: {comparison.verdict}. {gates} over {rounds}: {counts}.{unlike}"
 
 
 def _at_knee(knee: Knee) -> str:

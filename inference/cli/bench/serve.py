@@ -39,11 +39,16 @@ RequestRate = Annotated[
     typer.Option(help="An open loop instead: requests per second.", rich_help_panel=WHEN),
 ]
 ArrivalKind = Annotated[
-    Literal["poisson", "constant", "burst"],
-    typer.Option("--arrivals", help="How an open loop's requests come.", rich_help_panel=WHEN),
+    Literal["poisson", "constant", "burst"] | None,
+    typer.Option(
+        "--arrivals",
+        help="How the requests of --request-rate come. [dim](default: poisson)[/dim]",
+        rich_help_panel=WHEN,
+    ),
 ]
 BurstSize = Annotated[
-    int, typer.Option(min=1, help="Requests that come together.", rich_help_panel=WHEN)
+    int | None,
+    typer.Option(min=1, help="Requests of a burst. [dim](default: 8)[/dim]", rich_help_panel=WHEN),
 ]
 MaxConcurrency = Annotated[
     int | None,
@@ -53,7 +58,9 @@ TraceFile = Annotated[
     Path | None,
     typer.Option(help="Replay a trace's times and lengths: .jsonl or .csv.", rich_help_panel=WHEN),
 ]
-TraceSpeed = Annotated[float, typer.Option(help="Twice as fast with 2.", rich_help_panel=WHEN)]
+TraceSpeed = Annotated[
+    float | None, typer.Option(help="2 replays it twice as fast.", rich_help_panel=WHEN)
+]
 NumRequests = Annotated[
     int | None,
     typer.Option(
@@ -78,11 +85,11 @@ class When:
 
     concurrency: Concurrency = None
     request_rate: RequestRate = None
-    arrival_kind: ArrivalKind = "poisson"
-    burst_size: BurstSize = 8
+    arrival_kind: ArrivalKind = None
+    burst_size: BurstSize = None
     max_concurrency: MaxConcurrency = None
     trace: TraceFile = None
-    trace_speed: TraceSpeed = 1.0
+    trace_speed: TraceSpeed = None
     num_requests: NumRequests = None
     duration_s: DurationS = None
     warmup: Warmup = 2
@@ -105,7 +112,7 @@ class When:
 
     def _arrivals(self, trace: Trace | None, seed: int) -> Arrivals | None:
         if trace is not None:
-            return trace.arrivals(self.trace_speed)
+            return trace.arrivals(1.0 if self.trace_speed is None else self.trace_speed)
         if self.request_rate is None:
             return None
         return arrivals(self.arrival_kind, self.request_rate, seed=seed, burst_size=self.burst_size)

@@ -12,7 +12,7 @@ import typer
 from inference.bench import probe
 from inference.bench.plan import RouteName, Target
 from inference.bench.prompts.dataset import DatasetPrompts
-from inference.bench.prompts.lengths import parse_length
+from inference.bench.prompts.lengths import FORMS, fixed, parse_length
 from inference.bench.prompts.synthetic import SyntheticPrompts
 from inference.bench.prompts.tokenizer import BenchTokenizer
 from inference.bench.record import PromptSource
@@ -21,21 +21,35 @@ from inference.cli.bench.options import Whom
 from serving.errors import ConfigError
 
 WHAT = "What to ask"
-LENGTH_FORMS = "128, 64:256, normal:128,32 or lognormal:128,0.5"
+DEFAULT_TOKENS = "128"
 
 Route = Annotated[RouteName, typer.Option(help="Which API to ask.", rich_help_panel=WHAT)]
 PromptTokens = Annotated[
-    str, typer.Option(help=f"Length of prompts: {LENGTH_FORMS}.", rich_help_panel=WHAT)
+    str | None,
+    typer.Option(
+        help=f"Length of prompts: {FORMS}. [dim](default: {DEFAULT_TOKENS})[/dim]",
+        rich_help_panel=WHAT,
+    ),
 ]
 OutputTokens = Annotated[
-    str, typer.Option(help="Length of answers, in the same forms.", rich_help_panel=WHAT)
+    str | None,
+    typer.Option(
+        help="Length of answers, in the same forms; for --dataset one number. "
+        f"[dim](default: {DEFAULT_TOKENS}, or what the dataset says)[/dim]",
+        rich_help_panel=WHAT,
+    ),
 ]
 PrefixTokens = Annotated[
-    int,
-    typer.Option(min=0, help="Of each prompt, what it shares with others.", rich_help_panel=WHAT),
+    int | None,
+    typer.Option(min=1, help="Of each prompt, what it shares with others.", rich_help_panel=WHAT),
 ]
 NumPrefixes = Annotated[
-    int, typer.Option(min=1, help="How many different shared heads.", rich_help_panel=WHAT)
+    int | None,
+    typer.Option(
+        min=1,
+        help="How many different shared heads. [dim](default: 1)[/dim]",
+        rich_help_panel=WHAT,
+    ),
 ]
 Dataset = Annotated[
     Path | None,
@@ -68,10 +82,10 @@ class What:
     """Prompts and the fields around them."""
 
     route: Route = "chat"
-    prompt_tokens: PromptTokens = "128"
-    output_tokens: OutputTokens = "128"
-    prefix_tokens: PrefixTokens = 0
-    num_prefixes: NumPrefixes = 1
+    prompt_tokens: PromptTokens = None
+    output_tokens: OutputTokens = None
+    prefix_tokens: PrefixTokens = None
+    num_prefixes: NumPrefixes = None
     dataset: Dataset = None
     stream: Stream = True
     temperature: Temperature = None
@@ -83,18 +97,37 @@ class What:
         """From the dataset, or synthetic ones of the lengths given."""
         reader = BenchTokenizer(tokenizer) if tokenizer else None
         if self.dataset is not None:
-            if self.prefix_tokens:
-                raise ConfigError("--prefix-tokens: prompts of --dataset have heads of their own")
+            self.refuse_lengths("--dataset brings its own")
             return DatasetPrompts(self.dataset, self.route, seed=seed, tokenizer=reader)
         return SyntheticPrompts(
-            prompt_tokens=parse_length(self.prompt_tokens, "--prompt-tokens"),
-            output_tokens=parse_length(self.output_tokens, "--output-tokens"),
+            prompt_tokens=parse_length(self.prompt_tokens or DEFAULT_TOKENS, "--prompt-tokens"),
+            output_tokens=parse_length(self.output_tokens or DEFAULT_TOKENS, "--output-tokens"),
             route=self.route,
             tokenizer=reader,
             seed=seed,
-            prefix_tokens=self.prefix_tokens,
-            num_prefixes=self.num_prefixes,
+            prefix_tokens=self.prefix_tokens or 0,
+            num_prefixes=self.num_prefixes or 1,
         )
+
+    def refuse_lengths(self, why: str) -> None:
+        """Raises ConfigError for an option about prompts that would be ignored."""
+        refuse_idle(
+            why,
+            {
+                "--prompt-tokens": self.prompt_tokens,
+                "--prefix-tokens": self.prefix_tokens,
+                "--num-prefixes": self.num_prefixes,
+            },
+        )
+
+    def max_tokens(self) -> int | None:
+        """For answers whose length the dataset does not say."""
+        if self.dataset is None or self.output_tokens is None:
+            return None
+        length = parse_length(self.output_tokens, "--output-tokens")
+        if length != fixed(length.shortest):
+            raise ConfigError("--output-tokens: with --dataset it must be one number")
+        return length.shortest
 
     def fields(self) -> dict[str, Any]:
         """What every request carries besides its prompt."""
@@ -115,10 +148,18 @@ class What:
             model=probe.model_id(server, whom.model),
             headers=whom.headers(),
             stream=self.stream and self.route != "embeddings",
+            max_tokens=self.max_tokens(),
             sampling=self.fields(),
             timeout_s=whom.timeout_s,
             tokenizer=whom.tokenizer,
         )
+
+
+def refuse_idle(why: str, options: dict[str, object]) -> None:
+    """Raises ConfigError for the first of these that was given: it would change nothing."""
+    for name, value in options.items():
+        if value is not None:
+            raise ConfigError(f"{name}: {why}; leave it out")
 
 
 def _extra(text: str | None) -> dict[str, Any]:

@@ -71,3 +71,12 @@ def test_a_trace_is_replayed_at_its_speed():
 def test_a_rate_that_is_none_is_refused(rate):
     with pytest.raises(ConfigError, match="--request-rate"):
         arrivals("poisson", rate)
+
+
+def test_a_burst_of_nothing_is_refused():
+    with pytest.raises(ConfigError, match="--burst-size: 0"):
+        arrivals("burst", 1.0, burst_size=0)
+
+
+def test_a_traces_rate_is_a_number_even_at_one_moment():
+    assert Replay((0.0, 0.0, 0.0)).request_rate == 3

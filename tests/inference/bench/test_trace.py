@@ -17,8 +17,8 @@ MOONCAKE = (
 )
 AZURE = (
     "TIMESTAMP,ContextTokens,GeneratedTokens\n"
-    "2023-11-16 18:17:03.000000,7,2\n"
-    "2023-11-16 18:17:04.500000,1,9\n"
+    "2023-11-16 18:17:03.0000000,7,2\n\n"
+    "2023-11-16 18:17:04.5000000,1,9\n"
 )
 
 
@@ -43,7 +43,12 @@ def test_every_kind_says_the_same(tmp_path, name, content):
         ('{"at_s": 1, "prompt_tokens": "x", "output_tokens": 1}', ":1: prompt_tokens: 'x'"),
         ('{"at_s": 1, "prompt_tokens": 1.5, "output_tokens": 1}', ":1: prompt_tokens: 1.5"),
         ('{"at_s": NaN, "prompt_tokens": 1, "output_tokens": 1}', ":1: at_s: nan"),
+        ('{"at_s": true, "prompt_tokens": 1, "output_tokens": 1}', ":1: at_s: True"),
+        ('{"at_s": 1, "prompt_tokens": -1, "output_tokens": 1}', ":1: prompt_tokens: -1"),
+        ('{"at_s": 1, "prompt_tokens": 1e9, "output_tokens": 1}', ":1: prompt_tokens: 1000000000"),
+        (f'{{"at_s": 1{"0" * 400}}}', ":1: at_s: 1000"),
         (OURS + OURS, ":4: it is earlier"),
+        (OURS + MOONCAKE, ":4: at_s is missing"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(tmp_path, content, words):
@@ -53,6 +58,27 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path, content, words):
         read_trace(path)
     assert words in refused.value.message
     assert "trace.jsonl" in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("2023-11-16 18:17:05,7", ":5: GeneratedTokens is missing"),
+        ("yesterday,7,2", ":5: TIMESTAMP: 'yesterday'"),
+        ("2023-11-16 18:17:00,7,2", ":5: it is earlier"),
+        ("x" * 200_000, ":5: not CSV"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_named_with_its_line(tmp_path, line, words):
+    (tmp_path / "trace.csv").write_text(AZURE + line)
+    with pytest.raises(ConfigError) as refused:
+        read_trace(tmp_path / "trace.csv")
+    assert words in refused.value.message
+
+
+def test_nobody_is_asked_for_nothing(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"at_s": 0, "prompt_tokens": 0, "output_tokens": 0}')
+    assert read_trace(tmp_path / "a.jsonl").entries == (Entry(0.0, 1, 1),)
 
 
 def test_a_file_that_is_not_there_and_a_speed_that_is_none(tmp_path):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import pytest
 
 from inference.bench.prompts.dataset import DatasetPrompts
 from inference.bench.prompts.tokenizer import BenchTokenizer
-from inference.bench.prompts.traced import TracedPrompts
-from inference.bench.trace import Entry, Trace
 from serving.errors import ConfigError
 
 TURNS = [{"role": "system", "content": "short"}, {"role": "user", "content": "hi"}]
@@ -70,12 +69,13 @@ def test_prompts_are_shuffled_by_the_seed_and_come_again(tmp_path):
         ("a.txt", "\n", "no prompt"),
         ("a.jsonl", "\n{", ":2: not JSON"),
         ("a.jsonl", "7", ":1: an entry must be"),
-        ("a.jsonl", '{"promt": "x"}', ":1: it has no prompt"),
-        ("a.jsonl", '{"prompt": ""}', ":1: it has no prompt"),
+        ("a.jsonl", '{"promt": "x"}', ":1: it has no text"),
+        ("a.jsonl", '{"prompt": ""}', ":1: it has no text"),
         ("a.jsonl", '{"prompt": "x", "max_tokens": 0}', ":1: max_tokens: 0"),
-        ("a.jsonl", '{"messages": []}', ":1: messages are for --route chat"),
         ("a.json", "{}", "JSON list"),
-        ("a.json", '[{"conversations": [{"from": "gpt", "value": "x"}]}]', "entry 1: no turn"),
+        ("a.json", '["x", {"conversations": ["x"]}]', "entry 2: conversations must be a list"),
+        ("a.json", '[{"conversations": [{"from": "gpt", "value": "x"}]}]', "no prompt"),
+        ("a.json", '[\n"a"\n"b"]', ":3: not JSON"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(tmp_path, name, content, words):
@@ -85,18 +85,56 @@ def test_what_is_wrong_is_named_with_its_place(tmp_path, name, content, words):
     assert name in refused.value.message
 
 
-def test_messages_must_be_turns(tmp_path):
-    with pytest.raises(ConfigError, match="role and content"):
-        dataset(tmp_path, "a.jsonl", '{"messages": ["hi"]}', "chat")
+@pytest.mark.parametrize("route", ["completions", "generate", "embeddings"])
+def test_messages_are_refused_where_texts_are_asked(tmp_path, route):
+    with pytest.raises(ConfigError, match=f":1: messages are for --route chat, not {route}"):
+        dataset(tmp_path, "a.jsonl", json.dumps({"messages": TURNS}), route)
+
+
+@pytest.mark.parametrize(
+    ("messages", "words"),
+    [
+        (["hi"], "role and content"),
+        ("hi", "role and content"),
+        ([{"role": "user"}], "role and content"),
+        ([{"role": "user", "content": [{"type": "text"}]}], "role and content"),
+        ([], "at least one"),
+    ],
+)
+def test_messages_must_be_turns_of_text(tmp_path, messages, words):
+    with pytest.raises(ConfigError, match=words):
+        dataset(tmp_path, "a.jsonl", json.dumps({"messages": messages}), "chat")
+
+
+@pytest.mark.parametrize(
+    ("turns", "answer"),
+    [
+        (SHAREGPT, SHAREGPT[2]["value"]),
+        ([*SHAREGPT[:2], {"from": "human", "value": "Well?"}], None),
+        (SHAREGPT[:2], None),
+    ],
+)
+def test_an_answer_is_what_another_says_next(tmp_path, turns, answer):
+    tokenizer = BenchTokenizer("models/anynode-demo")
+    content = json.dumps([{"conversations": turns}])
+    prompt = dataset(tmp_path, "a.json", content, tokenizer=tokenizer).prompt(0)
+    assert prompt.text == SHAREGPT[1]["value"]
+    assert prompt.max_tokens == (tokenizer.count(answer) if answer else None)
+
+
+def test_conversations_in_which_nobody_asks_are_left_out(tmp_path):
+    silent = [{"conversations": turns} for turns in ([], SHAREGPT[2:])]
+    content = json.dumps([*silent, {"conversations": SHAREGPT}])
+    prompts = dataset(tmp_path, "a.json", content)
+    assert {prompts.prompt(number).text for number in range(9)} == {SHAREGPT[1]["value"]}
+
+
+def test_another_process_asks_the_same(tmp_path):
+    prompts = dataset(tmp_path, "a.txt", "a\nb\nc", "chat", seed=5)
+    again = pickle.loads(pickle.dumps(prompts))
+    assert [again.prompt(n) for n in range(5)] == [prompts.prompt(n) for n in range(5)]
 
 
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ConfigError, match=r"--dataset: .*No such file"):
         DatasetPrompts(tmp_path / "none.txt", "chat")
-
-
-def test_a_traces_prompts_have_its_lengths():
-    trace = Trace((Entry(0, 4, 9), Entry(1, 6, 8)))
-    prompts = TracedPrompts(trace, "completions", tokenizer=None, seed=0)
-    lengths = [(len(p.text.split()), p.max_tokens) for p in map(prompts.prompt, range(3))]
-    assert lengths == [(4, 9), (6, 8), (4, 9)]

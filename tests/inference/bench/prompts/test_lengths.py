@@ -49,7 +49,7 @@ def test_a_fixed_length_is_one():
 @pytest.mark.parametrize(
     "text",
     ["", "many", "0", "-3", "9:3", "0:3", "normal:5", "normal:5,x", "lognormal:0,1", "normal:1,-1",
-     "zipf:3,4", "1.5", "normal:nan,1", "1:2:3", "lognormal:5,inf"],
+     "zipf:3,4", "1.5", "normal:nan,1", "1:2:3", "lognormal:5,inf", "normal:5,1e300", "99999999"],
 )  # fmt: skip
 def test_anything_else_is_refused_with_the_option_and_the_forms(text):
     with pytest.raises(ConfigError) as refused:

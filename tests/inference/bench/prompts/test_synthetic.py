@@ -81,15 +81,6 @@ def test_a_head_must_leave_something():
         SyntheticPrompts(parse_length("8:20", "x"), fixed(1), "chat", prefix_tokens=8)
 
 
-def test_random_ids_are_ordinary_tokens(tokenizer):
-    ids = set(tokenizer.random_ids(20_000, "key"))
-    assert len(ids) > 500
-    assert not ids & set(tokenizer._tokenizer.get_added_tokens_decoder())
-
-
-def test_a_tokenizer_that_is_none(tmp_path):
-    with pytest.raises(ConfigError, match=r"--tokenizer: there is no .*tokenizer\.json"):
-        BenchTokenizer(str(tmp_path))
-    (tmp_path / "tokenizer.json").write_text("{}")
-    with pytest.raises(ConfigError, match=r"--tokenizer: .* cannot be read"):
-        BenchTokenizer(str(tmp_path))
+def test_several_heads_must_have_a_length():
+    with pytest.raises(ConfigError, match="--num-prefixes: it needs --prefix-tokens"):
+        SyntheticPrompts(fixed(8), fixed(1), "chat", num_prefixes=2)
