@@ -20,7 +20,7 @@ _open: set[asyncio.Task[None]] = set()  # an event loop's own reference to a tas
 
 
 def azure_check(endpoint: str, key: str) -> Callable[[str], Awaitable[Failure | None]]:
-    """A `safety.Check`, which works until the running event loop ends, and then closes its connections.
+    """A `safety.Check` that works until the running event loop ends, which closes its connections.
 
     Nothing is tried twice: a benchmark counts what fails.
     """

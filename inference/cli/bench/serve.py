@@ -19,12 +19,13 @@ from inference.bench.trace import Trace, read_trace
 from inference.cli.bench import options, session
 from inference.cli.bench.groups import spread
 from inference.cli.bench.options import How, Whom
-from inference.cli.bench.workload import What
+from inference.cli.bench.workload import What, refuse_idle
 from serving.errors import ConfigError
 
 WHEN = "When to ask"
 DEFAULT_CONCURRENCY = 8
 DEFAULT_REQUESTS = 64
+DEFAULT_BURST = 8
 
 Concurrency = Annotated[
     int | None,
@@ -115,7 +116,12 @@ class When:
             return trace.arrivals(1.0 if self.trace_speed is None else self.trace_speed)
         if self.request_rate is None:
             return None
-        return arrivals(self.arrival_kind, self.request_rate, seed=seed, burst_size=self.burst_size)
+        return arrivals(
+            self.arrival_kind or "poisson",
+            self.request_rate,
+            seed=seed,
+            burst_size=self.burst_size or DEFAULT_BURST,
+        )
 
     def _check(self) -> None:
         """Raises ConfigError for options that exclude each other."""
@@ -127,8 +133,15 @@ class When:
         given = [name for name, value in ways.items() if value is not None]
         if len(given) > 1:
             raise ConfigError(f"{given[0]} and {given[1]} exclude each other; leave one out")
-        if self.max_concurrency is not None and given in ([], ["--concurrency"]):
-            raise ConfigError("--max-concurrency: it is for --request-rate and --trace")
+        if self.request_rate is None:
+            refuse_idle("it is for --request-rate", {"--arrivals": self.arrival_kind})
+            if self.trace is None:
+                why = "it is for --request-rate and --trace"
+                refuse_idle(why, {"--max-concurrency": self.max_concurrency})
+        if self.arrival_kind != "burst":
+            refuse_idle("it is for --arrivals burst", {"--burst-size": self.burst_size})
+        if self.trace is None:
+            refuse_idle("it is for --trace", {"--trace-speed": self.trace_speed})
 
 
 @spread
@@ -166,7 +179,8 @@ def serve(url: options.Urls, what: What, when: When, whom: Whom, how: How) -> No
 def _prompts(what: What, trace: Trace | None, whom: Whom, how: How) -> PromptSource:
     if trace is None:
         return what.prompts(whom.tokenizer, how.seed)
-    if what.dataset is not None:
-        raise ConfigError("--dataset: a trace brings its own lengths; leave out one of the two")
+    why = "--trace brings its own lengths"
+    refuse_idle(why, {"--dataset": what.dataset, "--output-tokens": what.output_tokens})
+    what.refuse_lengths(why)
     tokenizer = BenchTokenizer(whom.tokenizer) if whom.tokenizer else None
     return TracedPrompts(trace, what.route, tokenizer=tokenizer, seed=how.seed)

@@ -72,10 +72,12 @@ def test_a_dataset_is_asked(anynode, tmp_path):
         done = anynode(
             "bench", "serve", server.url, "--model", "m", *QUICK[:2], "--concurrency", 1,
             "--route", "completions", "--dataset", tmp_path / "prompts.txt", "--warmup", 0,
+            "--output-tokens", 7,
         )  # fmt: skip
     assert done.code == 0, done.err
     asked = {json.loads(body)["prompt"] for head, body in server.requests if head[:4] == "POST"}
     assert asked == {"one", "two"}
+    assert json.loads(server.requests[-1][1])["max_tokens"] == 7
 
 
 def test_per_core_and_per_gpu_need_only_be_said(anynode):
@@ -96,9 +98,13 @@ WRONG = {
     "no objective": (("{url}", "--slo", "speed:1"), "--slo"),
     "no JSON": (("{url}", "--extra-body", "{{"), "--extra-body"),
     "no header": (("{url}", "--header", "x"), "--header"),
-    "no dataset": (("{url}", "--dataset", "{tmp}/none.jsonl"), "none.jsonl"),
     "no trace": (("{url}", "--trace", "{tmp}/none.jsonl"), "none.jsonl"),
     "no Prometheus": (("{url}", "--prometheus", "http://127.0.0.1:9"), "--prometheus"),
+    "a burst of nothing": (("{url}", "--burst-size", 2), "--burst-size"),
+    "arrivals of a closed loop": (("{url}", "--arrivals", "constant"), "--arrivals"),
+    "the speed of no trace": (("{url}", "--trace-speed", 2), "--trace-speed"),
+    "lengths of a dataset": (("{url}", "--dataset", "x.txt"), "--prompt-tokens"),
+    "lengths of a trace": (("{url}", "--trace", "{trace}"), "--output-tokens"),
     "a rate of nothing": (("{url}", "--request-rate", 0), "rate"),
 }
 
@@ -106,8 +112,11 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_a_mistake_is_one_sentence(anynode, name, tmp_path):
     arguments, words = WRONG[name]
+    trace = tmp_path / "trace.jsonl"
+    trace.write_text('{"at_s": 0, "prompt_tokens": 1, "output_tokens": 1}')
     with live() as server:
-        filled = [str(each).format(url=server.url, tmp=tmp_path) for each in arguments]
+        known = {"url": server.url, "tmp": tmp_path, "trace": trace}
+        filled = [str(each).format(**known) for each in arguments]
         done = anynode("bench", "serve", *filled, *QUICK)
     assert done.code == 2
     assert words in done.err
