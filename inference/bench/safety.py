@@ -31,6 +31,9 @@ class SafetySettings:
     kind: Literal["azure", "simulate"]
     delay_s: float = 0.0  # of each simulated check
 
+    def __str__(self) -> str:
+        return self.kind if self.kind == "azure" else f"{self.kind}:{self.delay_s:g}"
+
 
 def settings(text: str) -> SafetySettings | None:
     """From `none`, `azure` or `simulate:SECONDS`; raises ConfigError for what cannot work here."""

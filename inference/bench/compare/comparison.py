@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from inference.bench.compare import metrics
 from inference.bench.compare.bootstrap import CONFIDENCE, interval
 from inference.bench.compare.gates import Gate, Measure
 from inference.bench.compare.pairs import Cells, cells, values
-from inference.bench.compare.parity import ArmFacts, checks
+from inference.bench.compare.parity import Alike, ArmFacts, checks, remarks
 from inference.bench.compare.verdict import judge, overall
 from inference.bench.report.model import Comparison, GateResult, ParityCheck, Ratio, RunReport
 
@@ -22,13 +22,12 @@ class Asked:
     baseline: str
     rounds: int
     gates: Sequence[Gate] = ()
-    must_match: Sequence[str] = ()
-    models_may_differ: bool = False
+    alike: Alike = field(default_factory=Alike)
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
-    """A run during which its arm was lost, or that never came to be."""
+class Loss:
+    """An arm that died, or did not come back, in the midst of this run; it was not asked again."""
 
     arm: str
     run: str
@@ -40,19 +39,14 @@ def compared(
     asked: Asked,
     facts: Mapping[str, ArmFacts],
     runs: Sequence[RunReport],
-    losses: Sequence[Lost] = (),
+    losses: Sequence[Loss] = (),
 ) -> Comparison:
     """Runs that were interrupted, or that their arm did not survive, are no part of any figure."""
-    cut = {(loss.arm, loss.run, loss.round) for loss in losses}
-    whole = [
-        run for run in runs if not run.interrupted and (run.arm, run.name, run.round) not in cut
-    ]
+    whole = _whole(runs, losses)
     found = cells(whole)
     points = list(dict.fromkeys(run.name for run in whole))
     gates, unmeasured = _judged(asked, found, points)
-    parity = checks(
-        facts, whole, models_may_differ=asked.models_may_differ, must_match=asked.must_match
-    )
+    parity = checks(facts, whole, asked.alike)
     parity += [*(_survived(loss) for loss in losses), *unmeasured]
     return Comparison(
         arms=list(asked.arms),
@@ -63,6 +57,23 @@ def compared(
         gates=gates,
         verdict=overall(gates, parity) if asked.gates else "none",
     )
+
+
+def observed(
+    asked: Asked,
+    facts: Mapping[str, ArmFacts],
+    runs: Sequence[RunReport],
+    losses: Sequence[Loss] = (),
+) -> list[str]:
+    """What need not be the same for all arms, but is good to know."""
+    return remarks(facts, _whole(runs, losses), asked.alike)
+
+
+def _whole(runs: Sequence[RunReport], losses: Sequence[Loss]) -> list[RunReport]:
+    cut = {(loss.arm, loss.run, loss.round) for loss in losses}
+    return [
+        run for run in runs if not run.interrupted and (run.arm, run.name, run.round) not in cut
+    ]
 
 
 def _judged(
@@ -111,7 +122,7 @@ def _ratio(found: Cells, point: str, measure: Measure) -> Ratio | None:
     )
 
 
-def _survived(loss: Lost) -> ParityCheck:
+def _survived(loss: Loss) -> ParityCheck:
     where = f"{loss.run}, round {loss.round}"
     return ParityCheck(name=f"{loss.arm} to the end", ok=False, detail=f"{where}: {loss.reason}")
 

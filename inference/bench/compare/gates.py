@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from inference.bench.compare import metrics
+from inference.bench.text_file import read_text
 from serving.engine import nearest
 from serving.errors import ConfigError
 
@@ -103,17 +104,14 @@ def from_lines(lines: Iterable[str], source: Callable[[int], str]) -> list[Gate]
 
 def from_file(path: Path) -> list[Gate]:
     """One gate a line; `#` begins a comment. Raises ConfigError with file and line."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: it is not UTF-8 text") from error
+    lines = read_text(path, "--gates").splitlines()
     return from_lines(lines, lambda number: f"{path}:{number}")
 
 
-def check(gates: Iterable[Gate], *, arms: Sequence[str], points: Sequence[str]) -> None:
-    """Raises ConfigError for a gate about an arm or a load that the comparison does not have."""
+def check(
+    gates: Iterable[Gate], *, arms: Sequence[str], points: Sequence[str], slo: bool = True
+) -> None:
+    """Raises ConfigError for a gate about what the comparison does not have."""
     for gate in gates:
         measure = gate.measure
         for arm in filter(None, (measure.arm, measure.baseline)):
@@ -125,3 +123,5 @@ def check(gates: Iterable[Gate], *, arms: Sequence[str], points: Sequence[str]) 
         if not any(gate.meant_for(point) for point in points):
             known = ", ".join(points)
             raise ConfigError(f"{gate.source}: no load is called '{gate.point}'; there are {known}")
+        if measure.metric in metrics.GOODPUT and not slo:
+            raise ConfigError(f"{gate.source}: goodput needs an objective; add one as slo")

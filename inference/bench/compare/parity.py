@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from inference.bench.compare.pairs import Cells, cells
@@ -24,16 +25,29 @@ class ArmFacts:
     version: Mapping[str, Any] = field(default_factory=dict)  # as the server says it
 
 
+class MayDiffer(StrEnum):
+    """What need not be the same unless a comparison says so."""
+
+    ANSWERS = "answers"
+    VERSIONS = "versions"
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """What must be the same besides the work: less, or more."""
+
+    models: bool = True
+    must_match: Sequence[MayDiffer] = ()
+
+
 def checks(
     arms: Mapping[str, ArmFacts],
     runs: Sequence[RunReport],
-    *,
-    models_may_differ: bool = False,
-    must_match: Sequence[str] = (),
+    alike: Alike,
 ) -> list[ParityCheck]:
-    """What had to be the same, as far as it is known, and what `must_match` adds to it."""
+    """What had to be the same, as far as it is known."""
     each = cells(runs)
-    found = [] if models_may_differ else [_models(arms)]
+    found = [_models(arms)] if alike.models else []
     found += [
         *_same_where_all_say("fields sent", {name: arm.sent for name, arm in arms.items()}),
         _alike("requests", each, lambda run: float(run.requests.sent), 0.0, "requests"),
@@ -45,19 +59,17 @@ def checks(
             _alike("output tokens", each, _output_tokens, MOST_TOKEN_GAP, "tokens a request")
         )
     optional = {check.name: check for check in _optional(arms, each)}
-    return found + [optional.get(name) or _unknown(name) for name in must_match]
+    return found + [optional.get(name) or _unknown(name) for name in alike.must_match]
 
 
 def remarks(
     arms: Mapping[str, ArmFacts],
     runs: Sequence[RunReport],
-    *,
-    models_may_differ: bool = False,
-    must_match: Sequence[str] = (),
+    alike: Alike,
 ) -> list[str]:
     """What need not be the same, but is good to know."""
-    found = [_models(arms)] if models_may_differ else []
-    found += [check for check in _optional(arms, cells(runs)) if check.name not in must_match]
+    found = [] if alike.models else [_models(arms)]
+    found += [check for check in _optional(arms, cells(runs)) if check.name not in alike.must_match]
     return [f"{check.name}: {check.detail}" for check in found]
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from inference.bench import probe
-from inference.bench.arrivals import arrivals
-from inference.bench.compare.config import DEFAULT_CONCURRENCY, LoadConfig
-from inference.bench.compare.schedule import Turn, load_name
+from inference.bench.arrivals import Poisson
+from inference.bench.compare.load_config import DEFAULT_CONCURRENCY, LoadConfig
+from inference.bench.compare.parity import ArmFacts
+from inference.bench.compare.schedule import Turn
 from inference.bench.plan import Load, RunPlan, Target
 from inference.bench.prompts.dataset import DatasetPrompts
 from inference.bench.prompts.lengths import parse_length
@@ -25,10 +26,22 @@ from serving.errors import ConfigError
 class LoadPoint:
     """One load, offered to every arm in every round."""
 
-    name: str
     num_requests: int
     concurrency: int | None = None
     request_rate: float | None = None
+
+    @property
+    def name(self) -> str:
+        return self.load().name
+
+    def load(self, *, seed: int = 0, warmup_requests: int = 0) -> Load:
+        rate = self.request_rate
+        return Load(
+            concurrency=self.concurrency,
+            arrivals=None if rate is None else Poisson(rate, seed),
+            num_requests=self.num_requests,
+            warmup_requests=warmup_requests,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +65,7 @@ def load_points(load: LoadConfig) -> list[LoadPoint]:
     def point(clients: int | None, rate: float | None) -> LoadPoint:
         asked = load.num_requests
         num_requests = asked[rate or clients or 0] if isinstance(asked, dict) else asked
-        return LoadPoint(load_name(clients, rate), num_requests, clients, rate)
+        return LoadPoint(num_requests, clients, rate)
 
     if load.request_rate is not None:
         return [point(None, rate) for rate in load.request_rate]
@@ -117,7 +130,7 @@ class Plans:
             name=point.name,
             target=target,
             prompts=Later(self._prompts, self._asked_before(turn)),
-            load=self._offered(point, load.seed + turn.round),
+            load=point.load(seed=load.seed + turn.round, warmup_requests=load.warmup_requests),
             yardsticks=Yardsticks(objectives_ms=dict(load.slo.items())),
             arm=turn.arm,
             round=turn.round,
@@ -129,17 +142,16 @@ class Plans:
         asked = self._load.model
         return probe.model_id(server, asked[server.arm] if isinstance(asked, dict) else asked)
 
+    def facts(self, server: ServerReport | None) -> ArmFacts:
+        """For parity; None for an arm that was never reached."""
+        if server is None:
+            return ArmFacts()
+        load = self._load
+        sent = {"route": load.route, "stream": load.stream, **self.sampling}
+        version = {name: said for name, said in server.version.items() if name != "resources"}
+        return ArmFacts(model=self.model(server), sent=sent, version=version)
+
     def _asked_before(self, turn: Turn) -> int:
         """How many prompts earlier rounds and loads took; the same for every arm."""
         of_a_round = [point.num_requests for point in self.points]
         return turn.round * sum(of_a_round) + sum(of_a_round[: turn.point])
-
-    def _offered(self, point: LoadPoint, seed: int) -> Load:
-        rate = point.request_rate
-        due = None if rate is None else arrivals("poisson", rate, seed=seed, burst_size=1)
-        return Load(
-            concurrency=point.concurrency,
-            arrivals=due,
-            num_requests=point.num_requests,
-            warmup_requests=self._load.warmup_requests,
-        )

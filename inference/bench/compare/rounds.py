@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from types import TracebackType
 
 from inference.bench import probe
 from inference.bench.compare.arms import Arm
+from inference.bench.compare.comparison import Loss
 from inference.bench.compare.plans import Plans
 from inference.bench.compare.schedule import WARMUP, Turn
 from inference.bench.compare.servers import Server, StartInterrupted, started
 from inference.bench.plan import Interrupt, RunPlan
 from inference.bench.report.model import ServerReport
 from serving.errors import ConfigError
-
-
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """An arm that died, or did not come back, at this turn; it is not started again."""
-
-    turn: Turn
-    run: str
-    reason: str
 
 
 class Rounds:
@@ -70,7 +61,7 @@ class Rounds:
         """
         measured = False
         for turn in turns:
-            if any(loss.turn.arm == turn.arm for loss in self.losses):
+            if any(loss.arm == turn.arm for loss in self.losses):
                 continue
             try:
                 self._ready(turn.arm, turn.round)
@@ -83,7 +74,7 @@ class Rounds:
                     raise
                 self._stop(turn.arm)
                 name = self._plans.points[turn.point].name
-                self.losses.append(Loss(turn, name, error.message))
+                self.losses.append(Loss(turn.arm, name, turn.round, error.message))
             measured = measured or turn.round != WARMUP
 
     def _ready(self, name: str, number: int) -> None:

@@ -17,13 +17,6 @@ class Turn:
     arm: str
 
 
-def load_name(concurrency: float | None, request_rate: float | None) -> str:
-    """What a load is called, in every report: results of other tools too."""
-    if request_rate is not None:
-        return f"{request_rate:g} requests/s"
-    return "all at once" if concurrency is None else f"concurrency {concurrency:g}"
-
-
 def turns(
     arms: Sequence[str], *, points: int, rounds: int, warmup_rounds: int, exclusive: bool = False
 ) -> Iterator[Turn]:

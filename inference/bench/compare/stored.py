@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from inference.bench.compare.foreign import guidellm, vllm
 from inference.bench.compare.parity import ArmFacts
 from inference.bench.report import files
 from inference.bench.report.model import Report, RunReport, ServerReport
+from inference.bench.text_file import numbered_lines, parse_json, read_text
 from serving.errors import ConfigError
 
 # The settings of our own reports that decide what every request carries.
@@ -37,10 +37,24 @@ def read(paths: Sequence[Path], arm: str) -> Stored:
     Raises ConfigError naming the file and what is wrong with it.
     """
     found = [_file(path, arm) for path in paths]
+    for path, each in zip(paths, found, strict=True):
+        if not each.runs:
+            raise ConfigError(f"{path}: it holds no run")
     runs = in_rounds([run for each in found for run in each.runs])
     servers = [server for each in found for server in each.servers]
     tools = {tool for each in found for tool in each.tools}
     return Stored(runs, servers[:1], found[0].facts, tools)
+
+
+def notes(found: Iterable[Stored]) -> list[str]:
+    """What to keep in mind when these are compared."""
+    said = ["The runs were read from files; the client's machine is the one that compared them."]
+    for tool in sorted({tool for each in found for tool in each.tools}):
+        said.append(
+            f"{tool} counts latencies from the sending of a request; ours count from when it was "
+            "due. In a closed loop that is the same."
+        )
+    return said
 
 
 def in_rounds(runs: Iterable[RunReport]) -> list[RunReport]:
@@ -77,21 +91,13 @@ def _file(path: Path, arm: str) -> Stored:
 
 def _json(path: Path) -> list[dict[str, Any]]:
     """One object, or one a line as `--append-result` writes them."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: it is not UTF-8 text") from error
-    try:
-        found = [json.loads(text)]
-    except json.JSONDecodeError as error:
-        lines = [line for line in text.splitlines() if line.strip()]
-        try:
-            found = [json.loads(line) for line in lines]
-        except json.JSONDecodeError:
-            raise ConfigError(f"{path}:{error.lineno}: this is not JSON: {error.msg}") from error
-    if not found or not all(isinstance(each, dict) for each in found):
+    text = read_text(path, "--result")
+    lines = list(numbered_lines(text))
+    if len(lines) > 1 and lines[0][1].rstrip().endswith("}"):
+        found = [parse_json(line, path, number) for number, line in lines]
+    else:
+        found = [parse_json(text, path)]
+    if not all(isinstance(each, dict) for each in found):
         raise ConfigError(f"{path}: it holds no JSON object")
     return found
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from inference.bench.text_file import read_text
 from serving.errors import ConfigError
 
 
@@ -26,17 +27,13 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read(path: Path) -> Any:
+def read(path: Path, option: str) -> Any:
     """What a file says. Raises ConfigError naming the file and the line."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: it is not UTF-8 text") from error
+        return yaml.load(read_text(path, option), Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f":{mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{line}: {error.problem or 'no YAML'}") from error
+        raise ConfigError(f"{path}{line}: {error.problem or 'this is not YAML'}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error

@@ -45,6 +45,11 @@ def distribution(run: RunReport, metric: str) -> Distribution | None:
     return found
 
 
+def title(name: str) -> str:
+    """What people call a column; names that are none of ours stay as they are."""
+    return next((each.title for each in COLUMNS if each.name == name), name)
+
+
 def shown(runs: Sequence[RunReport]) -> list[tuple[Column, list[Cell]]]:
     """The columns that hold anything, with their cells.
 
@@ -119,11 +124,11 @@ def _throughput() -> list[Column]:
     output, prompt = "Output tokens/s", "Input tokens/s"
     return [
         column("requests_per_s", "Requests/s", ""),
-        column("output_tokens_per_s", output, "all"),
+        column("output_tokens_per_s", output, ""),
         column("output_tokens_per_s_per_gpu", output, "per GPU"),
         column("output_tokens_per_s_per_core", output, "per core"),
         column("output_tokens_per_s_per_request", output, "per request"),
-        column("input_tokens_per_s", prompt, "all"),
+        column("input_tokens_per_s", prompt, ""),
         column("input_tokens_per_s_per_gpu", prompt, "per GPU"),
         column("input_tokens_per_s_per_core", prompt, "per core"),
         Column("threshold_tps", "", "Threshold", attrgetter("throughput.threshold_tps"), False),

@@ -107,7 +107,7 @@ def read(path: Path) -> Report:
     """A report as `write` wrote it; ConfigError names the file and the first thing wrong."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: {_reason(error)}") from error
     version = found.get("schema_version") if isinstance(found, dict) else None
     if version != SCHEMA_VERSION:

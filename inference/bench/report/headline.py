@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from inference.bench.knee import pace
 from inference.bench.report import text
 from inference.bench.report.columns import METRICS, distribution
 from inference.bench.report.model import Comparison, Knee, Report, RunReport
@@ -24,12 +25,12 @@ class Tile:
 
 
 def best(report: Report) -> RunReport | None:
-    """The run that stands for the report: at the knee, else the one with most output tokens/s."""
+    """The run that stands for the report: at the knee, else the fastest."""
     answered = [run for run in report.runs if run.requests.succeeded]
     if report.knee is not None:
         at_knee = [run for run in answered if run.name == report.knee.run]
         answered = at_knee or answered
-    return max(answered, key=lambda run: run.throughput.output_tokens_per_s, default=None)
+    return max(answered, key=pace, default=None)
 
 
 def label(run: RunReport) -> str:
@@ -78,22 +79,19 @@ def _compared(comparison: Comparison) -> str:
 
 
 def _at_knee(knee: Knee) -> str:
-    rate = text.number(knee.output_tokens_per_s)
-    share = text.percent(knee.share_of_peak)
-    return f"The knee is at {knee.run}: {rate} output tokens/s, {share} of the peak."
+    return f"The knee is at {knee.run}: {text.percent(knee.share_of_peak)} of the peak."
 
 
 def _measured(runs: Sequence[RunReport], run: RunReport) -> str:
     succeeded = sum(each.requests.succeeded for each in runs)
     judged = succeeded + sum(each.requests.failed for each in runs)
     where = f" at {label(run)}" if len(runs) > 1 else ""
-    rate = text.number(run.throughput.output_tokens_per_s)
-    requests = text.number(run.throughput.requests_per_s)
+    rates = [f"{text.number(run.throughput.requests_per_s)} requests/s"]
+    if run.tokens.output:
+        rates.insert(0, f"{text.number(run.throughput.output_tokens_per_s)} output tokens/s")
     most = "up to " if len(runs) > 1 else ""
-    return (
-        f"{succeeded:,} of {text.count(judged, 'request')} answered; "
-        f"{most}{rate} output tokens/s with {requests} requests/s{where}."
-    )
+    answered = f"{succeeded:,} of {text.count(judged, 'request')} answered"
+    return f"{answered}; {most}{' and '.join(rates)}{where}."
 
 
 def tiles(report: Report) -> list[Tile]:
@@ -132,13 +130,13 @@ _TOLD = {
 
 
 def _run_tiles(run: RunReport, where: str) -> Iterator[Tile]:
-    rate = run.throughput.output_tokens_per_s
-    yield Tile("Output tokens", text.number(rate), "/s", where)
+    if run.tokens.output:
+        yield Tile("Output tokens", text.number(run.throughput.output_tokens_per_s), "/s", where)
     yield Tile("Requests", text.number(run.throughput.requests_per_s), "/s", where)
     for metric in ("ttft", "tpot", "e2el"):
         found = distribution(run, metric)
         if found is not None:
-            detail = f"p95 {text.number(found.p95)} ms"
+            detail = "" if found.p95 is None else f"p95 {text.number(found.p95)} ms"
             yield Tile(f"{METRICS[metric]} p50", text.number(found.p50), "ms", detail)
 
 

@@ -7,9 +7,19 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from inference.bench.report import text
 from inference.bench.report.columns import COLUMNS
 from inference.bench.report.model import RunReport
-from inference.bench.report.text import ABSENT, Cell, column
+from inference.bench.report.text import ABSENT, Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """As people read it."""
+
+    heading: str
+    cells: list[str]
+    numeric: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +32,28 @@ class Table:
 
     def csv(self) -> str:
         """Full precision, for other programs."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
+        whole = io.StringIO()
+        writer = csv.writer(whole, lineterminator="\n")
         writer.writerow(self.headings)
         writer.writerows(
             [self.absent if each is None else each for each in row] for row in self.rows
         )
-        return text.getvalue()
+        return whole.getvalue()
+
+    def columns(self) -> list[Column]:
+        """For people: rounded, each float with as many decimals as its neighbours in the column."""
+        values = zip(*self.rows, strict=True) if self.rows else [()] * len(self.headings)
+        return [
+            Column(heading, text.column(each), _is_numeric(each))
+            for heading, each in zip(self.headings, values, strict=True)
+        ]
 
     def markdown(self) -> str:
-        """Rounded, for people; columns of numbers are aligned at the right."""
-        columns = list(zip(*self.rows, strict=True)) if self.rows else [()] * len(self.headings)
-        cells = list(zip(*(column(each) for each in columns), strict=True))
-        marks = ["---:" if _is_numeric(each) else "---" for each in columns]
-        lines = [self.headings, marks, *cells]
+        """Columns of numbers are aligned at the right."""
+        columns = self.columns()
+        marks = ["---:" if each.numeric else "---" for each in columns]
+        rows = zip(*(each.cells for each in columns), strict=True)
+        lines = [self.headings, marks, *rows]
         return "\n".join(f"| {' | '.join(_escaped(each) for each in line)} |" for line in lines)
 
 
@@ -53,6 +71,6 @@ def _is_numeric(values: Sequence[Cell]) -> bool:
     )
 
 
-def _escaped(text: str) -> str:
+def _escaped(line: str) -> str:
     """Text that comes from servers and files must not end a cell or a row."""
-    return " ".join(text.split()).replace("|", "\\|")
+    return " ".join(line.split()).replace("|", "\\|")

@@ -19,7 +19,7 @@ def decimals(values: Sequence[float]) -> int:
     sizes = [math.floor(math.log10(abs(value))) for value in values if value]
     if not sizes:
         return 0
-    return max(0, min(2 - min(sizes), MOST_DIGITS - 1 - max(sizes), 4))
+    return max(0, min(2 - min(sizes), MOST_DIGITS - 1 - max(sizes), 3))
 
 
 def number(value: float, places: int | None = None) -> str:
@@ -60,8 +60,10 @@ def count(num: int, thing: str) -> str:
 
 
 def interval(ratio: Ratio) -> str:
-    """`median (low-high)`, all with the same decimals."""
-    places = max(2, decimals([ratio.median, ratio.low, ratio.high]))
-    low, high = (number(float(value), places) for value in (ratio.low, ratio.high))
+    """`median (low-high)`, all with the same decimals; ratios have three."""
+    figures = (ratio.median, ratio.low, ratio.high)
+    is_ratio = bool(ratio.baseline) and not ratio.difference
+    places = 3 if is_ratio else decimals(figures)
+    median, low, high = (number(float(figure), places) for figure in figures)
     dash = " to " if ratio.difference else "\N{EN DASH}"
-    return f"{number(float(ratio.median), places)} ({low}{dash}{high})"
+    return f"{median} ({low}{dash}{high})"

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from inference.bench import distribution
-from inference.bench.compare.schedule import load_name
 from inference.bench.report.model import (
     Distribution,
     LoadReport,
@@ -52,7 +51,7 @@ def report(outcome: Outcome, arm: str) -> RunReport:
     per_s = 1 / outcome.duration_s if outcome.duration_s > 0 else 0.0
     latencies = outcome.latencies
     return RunReport(
-        name=load_name(outcome.load.concurrency, outcome.load.request_rate),
+        name=_name(outcome.load),
         arm=arm,
         load=outcome.load,
         started_at=outcome.started_at,
@@ -82,6 +81,13 @@ def report(outcome: Outcome, arm: str) -> RunReport:
         itl_ms=latencies.itl,
         e2el_ms=latencies.e2el,
     )
+
+
+def _name(load: LoadReport) -> str:
+    """As `Load.name` has it, so that the same loads meet."""
+    if load.request_rate is not None:
+        return f"{load.request_rate:g} requests/s"
+    return "all at once" if load.concurrency is None else f"concurrency {load.concurrency}"
 
 
 def measured(seconds: Sequence[float | None]) -> Distribution | None:

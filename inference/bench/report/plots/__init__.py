@@ -1,0 +1,1 @@
+"""The plots of a report's page; all but `series` need matplotlib."""

@@ -1,0 +1,46 @@
+"""All plots of a report, in the order of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from inference.bench.report.model import Report
+from inference.bench.report.plots import forests, latencies, load_curves, series, timelines
+from inference.bench.report.plots.gallery import Gallery, legend
+from inference.bench.report.plots.series import Group
+
+
+def galleries(report: Report) -> Iterator[Gallery]:
+    """Those that have anything to show."""
+    if report.comparison is not None:
+        yield from forests.galleries(report.comparison)
+    curves = load_curves.gallery(report)
+    found = [curves] if curves else []
+    groups = series.groups(report)
+    found += [_distributions(group) for group in groups]
+    found += [_courses(group) for group in groups]
+    focus = series.focus(report)
+    if focus is not None:
+        found.append(_histograms(focus, several=len({run.name for run in report.runs}) > 1))
+    yield from (each for each in found if each.plots)
+
+
+def _distributions(group: Group) -> Gallery:
+    intro = "The share of requests (of gaps, for ITL) that took no longer than so many ms."
+    return Gallery(_titled("Latency", group), intro, legend(group.series), latencies.cdfs(group))
+
+
+def _courses(group: Group) -> Gallery:
+    intro = "Second by second, from each run's start."
+    return Gallery(
+        _titled("Over time", group), intro, legend(group.series), timelines.timelines(group)
+    )
+
+
+def _histograms(group: Group, *, several: bool) -> Gallery:
+    title = _titled("Histograms", group) if several else "Histograms"
+    return Gallery(title, "", legend(group.series), latencies.histograms(group))
+
+
+def _titled(title: str, group: Group) -> str:
+    return f"{title} at {group.title}" if group.title else title

@@ -1,0 +1,1 @@
+"""The on-premises throughput benchmark: its parameter file, its prompts, its loads."""
