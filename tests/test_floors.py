@@ -30,7 +30,11 @@ HOMES = {
     "tokenizers": {"serving/tokenizer.py", "inference/bench/prompts/tokenizer.py"},
     "huggingface_hub": {"serving/model_source.py"},
     "torch": set[str](),
-    "matplotlib": {"inference/bench/report/plots.py"},
+    "matplotlib": {
+        "inference/bench/report/plots/canvas.py",
+        "inference/bench/report/plots/latencies.py",
+        "inference/bench/report/plots/load_curves.py",
+    },
     "azure": {"inference/bench/azure_safety.py"},
     "onnx": set[str](),
     "onnxruntime_genai": set[str](),

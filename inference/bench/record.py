@@ -95,10 +95,13 @@ class RequestRecord:
 
     @property
     def tpot_s(self) -> float | None:
-        """(E2EL - TTFT) / (output tokens - 1), as in `vllm bench serve`; None for one token."""
+        """(E2EL - TTFT) / (output tokens - 1), None for one token.
+
+        To the last text, as in `vllm bench serve`: what a hook does after it generates nothing.
+        """
         if not self.event_times_s or self.output_tokens < 2:
             return None
-        return (self.ended_s - self.event_times_s[0]) / (self.output_tokens - 1)
+        return (self.event_times_s[-1] - self.event_times_s[0]) / (self.output_tokens - 1)
 
     @property
     def itl_s(self) -> list[float]:

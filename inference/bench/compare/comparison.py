@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from inference.bench.compare import metrics
-from inference.bench.compare.bootstrap import CONFIDENCE, interval
+from inference.bench.compare.bootstrap import interval
 from inference.bench.compare.gates import Gate, Measure
 from inference.bench.compare.pairs import Cells, cells, values
 from inference.bench.compare.parity import Alike, ArmFacts, checks, remarks
@@ -117,7 +117,7 @@ def _ratio(found: Cells, point: str, measure: Measure) -> Ratio | None:
         median=sure.median,
         low=sure.low,
         high=sure.high,
-        confidence=CONFIDENCE,
+        confidence=sure.confidence,
         difference=measure.relation == "difference",
     )
 

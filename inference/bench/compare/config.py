@@ -111,6 +111,14 @@ class ComparisonConfig(Part):
         """The arm that the others are held against."""
         return self.baseline or next(iter(self.arms))
 
+    def published(self) -> dict[str, Any]:
+        """For reports: every setting in force, and of each arm what was said of it."""
+        arms = {
+            name: arm.model_dump(mode="json", exclude_defaults=True)
+            for name, arm in self.arms.items()
+        }
+        return {**self.model_dump(mode="json", exclude_none=True), "arms": arms}
+
     def turns(self, points: int) -> Iterator[Turn]:
         """For so many loads."""
         return schedule.turns(

@@ -21,11 +21,13 @@ from pydantic import (
 )
 
 from inference.bench.plan import RouteName
-from inference.bench.prompts.lengths import parse_length
+from inference.bench.prompts.lengths import fixed, parse_length
 from serving.engine import nearest
 from serving.errors import ConfigError
 
 DEFAULT_CONCURRENCY = 8
+OF_PROMPTS = {"prompt_tokens", "prefix_tokens", "num_prefixes"}
+OF_ANSWERS = {"output_tokens", "stream", "ignore_eos", "temperature", "top_p"}
 Objective = Literal["ttft", "tpot", "itl", "e2el"]
 
 
@@ -116,11 +118,25 @@ class LoadConfig(Part):
         return given
 
     @model_validator(mode="after")
+    def _nothing_idle(self) -> LoadConfig:
+        if self.dataset is not None:
+            self._refuse(OF_PROMPTS, "the dataset brings its own")
+            if (length := parse_length(self.output_tokens, "")) != fixed(length.shortest):
+                raise ValueError("output_tokens: with a dataset it must be one number")
+        elif not self.prefix_tokens:
+            self._refuse({"num_prefixes"}, "it is for prefix_tokens")
+        if self.route == "embeddings":
+            self._refuse(OF_ANSWERS, "embeddings are not generated")
+        return self
+
+    def _refuse(self, idle: set[str], reason: str) -> None:
+        if given := sorted(self.model_fields_set & idle):
+            raise ValueError(f"{given[0]}: {reason}; leave it out")
+
+    @model_validator(mode="after")
     def _fits(self) -> LoadConfig:
         if self.concurrency is not None and self.request_rate is not None:
             raise ValueError("concurrency and request_rate exclude each other; leave one out")
-        if self.dataset is not None and self.prefix_tokens:
-            raise ValueError("prefix_tokens: prompts of a dataset have heads of their own")
         points = self.request_rate or self.concurrency or [DEFAULT_CONCURRENCY]
         if isinstance(self.num_requests, dict) and set(self.num_requests) != set(points):
             asked = ", ".join(f"{point:g}" for point in points)

@@ -19,7 +19,6 @@ from inference.bench.prompts.tokenizer import BenchTokenizer
 from inference.bench.record import Prompt, PromptSource
 from inference.bench.report.model import ServerReport
 from inference.bench.summary import Yardsticks
-from serving.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +72,12 @@ def load_points(load: LoadConfig) -> list[LoadPoint]:
 
 
 def sampling(load: LoadConfig) -> dict[str, Any]:
-    """What every request carries besides its prompt; embeddings are not generated.
-
-    Raises ConfigError for a field that was asked for and that the route does not have.
-    """
-    fields = {"temperature": load.temperature, "top_p": load.top_p}
+    """What every request carries besides its prompt; embeddings are not generated."""
+    fields: dict[str, Any] = {"temperature": load.temperature, "top_p": load.top_p}
     if load.ignore_eos:
         fields["ignore_eos"] = True
-    if load.route == "embeddings":
-        if asked := sorted(load.model_fields_set & {"temperature", "top_p", "ignore_eos"}):
-            raise ConfigError(f"{asked[0]}: embeddings are not generated; leave it out")
-        return dict(load.extra_body)
-    return {**{name: each for name, each in fields.items() if each is not None}, **load.extra_body}
+    said = {name: each for name, each in fields.items() if each is not None}
+    return {**(said if load.route != "embeddings" else {}), **load.extra_body}
 
 
 def prompts(load: LoadConfig) -> PromptSource:
@@ -101,6 +94,11 @@ def prompts(load: LoadConfig) -> PromptSource:
         prefix_tokens=load.prefix_tokens,
         num_prefixes=load.num_prefixes,
     )
+
+
+def max_tokens(load: LoadConfig) -> int | None:
+    """For prompts whose dataset does not say: with ignore_eos their answers would not end."""
+    return None if load.dataset is None else parse_length(load.output_tokens, "").shortest
 
 
 class Plans:
@@ -122,6 +120,7 @@ class Plans:
             model=model,
             headers=self._headers,
             stream=load.stream and load.route != "embeddings",
+            max_tokens=max_tokens(load),
             sampling=self.sampling,
             timeout_s=load.timeout_s,
             tokenizer=load.tokenizer,

@@ -54,13 +54,15 @@ class Rounds:
                 all_of_them.enter_context(stop)
 
     def plans(self, turns: Iterable[Turn]) -> Iterator[RunPlan]:
-        """What to run next; ends early if interrupted while an arm starts.
+        """What to run next; ends early if interrupted, also while an arm starts.
 
         Raises ConfigError for an arm that is lost before anything was measured; later ones are
         among `losses`, and the others go on.
         """
         measured = False
         for turn in turns:
+            if self._interrupt.requested:
+                return
             if any(loss.arm == turn.arm for loss in self.losses):
                 continue
             try:

@@ -49,7 +49,7 @@ def sentence(report: Report) -> str:
     elif report.comparison is not None:
         found = _compared(report.comparison)
     elif report.knee is not None:
-        found = _at_knee(report.knee)
+        found = _at_knee(report.knee, run)
     else:
         found = _measured(report.runs, run)
     interrupted = any(run.interrupted for run in report.runs)
@@ -78,29 +78,32 @@ def _compared(comparison: Comparison) -> str:
     return f"Verdict: {comparison.verdict}. {gates} over {rounds}: {counts}.{unlike}"
 
 
-def _at_knee(knee: Knee) -> str:
-    return f"The knee is at {knee.run}: {text.percent(knee.share_of_peak)} of the peak."
+def _at_knee(knee: Knee, run: RunReport) -> str:
+    share = text.percent(knee.share_of_peak)
+    return f"The knee is at {knee.run}: {_rates(run)[0]}, {share} of the peak."
 
 
 def _measured(runs: Sequence[RunReport], run: RunReport) -> str:
     succeeded = sum(each.requests.succeeded for each in runs)
     judged = succeeded + sum(each.requests.failed for each in runs)
     where = f" at {label(run)}" if len(runs) > 1 else ""
+    most = "up to " if len(runs) > 1 else ""
+    answered = f"{succeeded:,} of {text.count(judged, 'request')} answered"
+    return f"{answered}; {most}{' and '.join(_rates(run))}{where}."
+
+
+def _rates(run: RunReport) -> list[str]:
+    """Embeddings have no output tokens."""
     rates = [f"{text.number(run.throughput.requests_per_s)} requests/s"]
     if run.tokens.output:
         rates.insert(0, f"{text.number(run.throughput.output_tokens_per_s)} output tokens/s")
-    most = "up to " if len(runs) > 1 else ""
-    answered = f"{succeeded:,} of {text.count(judged, 'request')} answered"
-    return f"{answered}; {most}{' and '.join(rates)}{where}."
+    return rates
 
 
 def tiles(report: Report) -> list[Tile]:
     """Verdict, figures of the run that stands for the report (or ratios), failed requests."""
     found: list[Tile] = []
     run = best(report)
-    if report.knee is not None:
-        detail = f"{text.percent(report.knee.share_of_peak)} of the peak"
-        found.append(Tile("Knee", report.knee.run, "", detail))
     if report.comparison is not None:
         found += _comparison_tiles(report.comparison, run.name if run else "")
     elif run is not None:

@@ -20,7 +20,7 @@ def _parts(report: Report) -> Iterator[str]:
     yield f"**{_line(headline.sentence(report))}**"
     for warning in headline.warnings(report):
         yield f"**Warning: {_line(warning)}**"
-    yield _items(sections.origin(report))
+    yield _items([f"{label}: {fact}" for label, fact in sections.origin(report)])
     yield _table("Runs", sections.runs(report.runs))
     if report.knee is not None:
         yield _section("Knee", f"{_line(report.knee.run)}: {_line(report.knee.reason)}")

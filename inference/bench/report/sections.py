@@ -20,15 +20,14 @@ from inference.bench.report.table import Table
 from inference.bench.report.text import Cell
 
 
-def origin(report: Report) -> list[str]:
+def origin(report: Report) -> list[tuple[str, str]]:
     """When, on what, and against whom."""
-    servers = [server_line(server) for server in report.servers]
-    versions = ", ".join(f"{name} {found}" for name, found in report.environment.versions.items())
+    versions = {"Python": report.environment.python, **report.environment.versions}
     return [
-        f"{report.created_at:%Y-%m-%d %H:%M} UTC, anynode bench {report.kind}",
-        f"Client: {machine(report.environment)}",
-        f"Versions: Python {report.environment.python}, {versions}".rstrip(", "),
-        *servers,
+        ("Made", f"{report.created_at:%Y-%m-%d %H:%M} UTC by anynode bench {report.kind}"),
+        ("Client", machine(report.environment)),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
+        *(server_facts(each) for each in report.servers),
     ]
 
 
@@ -44,8 +43,8 @@ def machine(environment: Environment) -> str:
     return ", ".join(parts)
 
 
-def server_line(server: ServerReport) -> str:
-    """A server in one line: its arm, its address, and what it says of itself."""
+def server_facts(server: ServerReport) -> tuple[str, str]:
+    """A server by its arm, and its address and what it says of itself."""
     parts = [
         server.url,
         ", ".join(server.models),
@@ -53,8 +52,7 @@ def server_line(server: ServerReport) -> str:
         "" if server.num_gpus is None else text.count(server.num_gpus, "GPU"),
         "" if server.num_cores is None else text.count(server.num_cores, "core"),
     ]
-    name = f"Server {server.arm}" if server.arm else "Server"
-    return f"{name}: {'; '.join(part for part in parts if part)}"
+    return f"Server {server.arm}".strip(), "; ".join(part for part in parts if part)
 
 
 def value(given: Any) -> str:

@@ -155,7 +155,7 @@ def _measure(config: ComparisonConfig, gates: list[Gate], headers: dict[str, str
         measured,
         losses=rounds.losses,
         servers=[rounds.servers[name] for name in config.arms if name in rounds.servers],
-        settings={**config.model_dump(mode="json", exclude_none=True), "gates": _texts(gates)},
+        settings={**config.published(), "gates": _texts(gates)},
     )
 
 

@@ -86,7 +86,9 @@ class LoadOptions:
         bool | None,
         _option("Ask for a stream. [dim](default: yes)[/dim]", WHAT, "--stream/--no-stream"),
     ] = None
-    temperature: Annotated[float | None, _option("Sampling temperature. [dim](default: 0)[/dim]", WHAT)] = None
+    temperature: Annotated[
+        float | None, _option("Sampling temperature. [dim](default: 0)[/dim]", WHAT)
+    ] = None
     top_p: Annotated[float | None, _option("Nucleus sampling.", WHAT)] = None
     ignore_eos: Annotated[
         bool | None,

@@ -61,7 +61,7 @@ class LiveView:
     def end(self, report: RunReport) -> None:
         """A run is over: its line stays."""
         self._bar.remove_task(self._task)
-        self._console.print(f"{self._label}: {outcome(report)}", markup=False)
+        self._console.print(f"{self._label}: {outcome(report)}", markup=False, soft_wrap=True)
 
 
 class _Figures(ProgressColumn):

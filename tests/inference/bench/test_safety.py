@@ -37,9 +37,15 @@ def answering(text: str = "an answer", failure: Failure | None = None):
         sent.append(prompt)
         now_s = time.perf_counter()
         return RequestRecord(
-            number, 0, scheduled_s, now_s, now_s, output_tokens=3, failure=failure,
+            number=number,
+            endpoint=0,
+            scheduled_s=scheduled_s,
+            sent_s=now_s,
+            ended_s=now_s,
+            output_tokens=3,
+            failure=failure,
             extra={"text": text},
-        )  # fmt: skip
+        )
 
     return send, sent
 
@@ -68,9 +74,9 @@ def test_a_simulated_check_costs_its_time_before_and_after():
     record = ask(SafetySettings("simulate", 0.05), send, CHAT)[0]
     assert record.failure is None
     assert sent == [CHAT]
-    assert record.extra["safety_s"] >= 0.1
+    assert record.extra["safety_s"] > 0.095  # an event loop's timers may be early
     assert record.e2el_s >= record.extra["safety_s"]
-    assert record.sent_s - record.scheduled_s >= 0.05
+    assert record.sent_s - record.scheduled_s > 0.045
 
 
 def test_simulated_checks_do_not_wait_for_each_other():

@@ -15,11 +15,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-WIDTH = 360.0  # of the view box; shown about as many CSS pixels wide
-HEIGHT = 210.0
+WIDTH = 300.0  # of the view box; shown about as many CSS pixels wide
+HEIGHT = 190.0
 FONT_SIZE = 11.0
-MARGIN_LEFT, MARGIN_RIGHT, MARGIN_BOTTOM, MARGIN_TOP = 48.0, 14.0, 38.0, 12.0
+MARGIN_LEFT, MARGIN_RIGHT, MARGIN_BOTTOM, MARGIN_TOP = 46.0, 12.0, 38.0, 12.0
 POINTS_PER_INCH = 72
+ROUND = [1, 2, 2.5, 5, 10]  # steps between ticks
 
 TEXT = "var(--text)"
 MUTED = "var(--muted)"
@@ -66,20 +67,20 @@ class Canvas:
         axes.grid(axis="y", color=self.ink(GRID), linewidth=0.8)
         axes.set_axisbelow(True)
         axes.set_xlabel(x_label, color=self.ink(MUTED), labelpad=4)
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=ROUND))
+        axes.yaxis.set_major_locator(MaxNLocator(4, steps=ROUND))
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(FuncFormatter(tick))
 
-    def note(self, x: float, y: float, words: str) -> None:
-        """Words above a point of the data."""
+    def note(self, x: float, y: float, words: str, *, beside: bool) -> None:
+        """Words above a point of the data, or at its right."""
         self.axes.annotate(
             words,
             (x, y),
-            xytext=(0, 9),
+            xytext=(7, -4) if beside else (0, 9),
             textcoords="offset points",
             color=self.ink(MUTED),
-            ha="center",
+            ha="left" if beside else "center",
             parse_math=False,
         )
 

@@ -19,8 +19,8 @@ from inference.bench.report.plots.canvas import (
 from inference.bench.report.plots.gallery import Gallery, Plot
 from inference.bench.report.plots.series import categorical
 
-ROW_HEIGHT = 40.0
-MOST_LETTERS = 30  # of a row's name, which shares its line with figures
+ROW_HEIGHT = 44.0
+MOST_LETTERS = 24  # of a row's name, which shares its line with figures
 VERDICTS = {"pass": "var(--good)", "fail": "var(--bad)", "undecided": "var(--muted)"}
 LESS_IS_BETTER = re.compile(r".*_ms|error_rate")
 BOUND = re.compile(r"[<>]=?\s*(-?[\d.]+(?:e-?\d+)?)", re.IGNORECASE)
@@ -35,17 +35,16 @@ class Row:
     measured: Ratio
 
 
-def galleries(comparison: Comparison) -> Iterator[Gallery]:
-    """The gates, then every metric."""
-    if comparison.gates:
-        intro = "The dashed line is the gate's bound; bars are intervals, dots are rounds."
-        yield Gallery("Gates", intro, (), tuple(_gates(comparison.gates)))
-    if comparison.ratios:
-        intro = (
-            f"Against {comparison.baseline}: the dashed line is parity, bars are intervals, "
-            "dots are rounds."
-        )
-        yield Gallery("Ratios", intro, (), tuple(_ratios(comparison)))
+def gates(comparison: Comparison) -> Gallery:
+    """One plot for each gate, its loads below each other."""
+    intro = "Dashed is the gate's bound; bars are intervals, dots are rounds."
+    return Gallery("Gates", intro, (), tuple(_gates(comparison.gates)))
+
+
+def ratios(comparison: Comparison) -> Gallery:
+    """One plot for each metric, its loads below each other."""
+    intro = f"Dashed is parity with {comparison.baseline}; bars are intervals, dots are rounds."
+    return Gallery("Ratios", intro, (), tuple(_ratios(comparison)))
 
 
 def _gates(gates: Sequence[GateResult]) -> Iterator[Plot]:
@@ -90,12 +89,13 @@ def forest(rows: Sequence[Row], reference: float | None) -> Canvas:
     axes = canvas.axes
     axes.grid(visible=False)
     axes.set_yticks([])
-    axes.set_ylim(-len(rows) + 0.4, 0.6)
+    axes.set_ylim(-len(rows) + 0.6, 0.6)
     axes.set_xlim(*limits(rows, reference))
-    if reference is not None:
-        axes.axvline(reference, color=canvas.ink(TEXT), linewidth=1, linestyle=(0, (3, 3)))
     for at, row in enumerate(rows):
-        _draw(canvas, row, -at - 0.1)
+        if reference is not None:
+            ends = (-at - 0.3, -at + 0.2)
+            axes.plot([reference] * 2, ends, color=canvas.ink(TEXT), linewidth=1, dashes=(3, 2))
+        _draw(canvas, row, -at)
     return canvas
 
 
@@ -115,8 +115,8 @@ def _draw(canvas: Canvas, row: Row, y: float) -> None:
     axes.plot([measured.low, measured.high], [y, y], color=ink, linewidth=3.5, alpha=0.45)
     axes.plot(measured.values, [y] * len(measured.values), "o", color=ink, markersize=2.5)
     axes.plot(measured.median, y, "o", color=ink, markersize=7)
-    canvas.label(0.0, y + 0.32, shortened(row.name))
-    canvas.label(1.0, y + 0.32, text.interval(measured), ha="right", colour=TEXT)
+    canvas.label(0.0, y + 0.38, shortened(row.name))
+    canvas.label(1.0, y + 0.38, text.interval(measured), ha="right", colour=TEXT)
 
 
 def shortened(name: str) -> str:

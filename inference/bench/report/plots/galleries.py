@@ -1,19 +1,17 @@
-"""All plots of a report, in the order of the page."""
+"""The plots of the runs, in the order of the page; those of a comparison are in `forests`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from inference.bench.report.model import Report
-from inference.bench.report.plots import forests, latencies, load_curves, series, timelines
+from inference.bench.report.plots import latencies, load_curves, series, timelines
 from inference.bench.report.plots.gallery import Gallery, legend
 from inference.bench.report.plots.series import Group
 
 
 def galleries(report: Report) -> Iterator[Gallery]:
     """Those that have anything to show."""
-    if report.comparison is not None:
-        yield from forests.galleries(report.comparison)
     curves = load_curves.gallery(report)
     found = [curves] if curves else []
     groups = series.groups(report)
@@ -38,8 +36,13 @@ def _courses(group: Group) -> Gallery:
 
 
 def _histograms(group: Group, *, several: bool) -> Gallery:
-    title = _titled("Histograms", group) if several else "Histograms"
-    return Gallery(title, "", legend(group.series), latencies.histograms(group))
+    rounds = any(run.round for series in group.series for run in series.runs)
+    return Gallery(
+        _titled("Histograms", group) if several else "Histograms",
+        "Each arm's fastest round." if rounds else "",
+        legend(group.series),
+        latencies.histograms(group),
+    )
 
 
 def _titled(title: str, group: Group) -> str:

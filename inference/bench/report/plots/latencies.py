@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from inference.bench.report.columns import METRICS, distribution
-from inference.bench.report.model import Distribution, RunReport
+from inference.bench.report.model import Distribution, Histogram
 from inference.bench.report.plots.canvas import Canvas, tick
 from inference.bench.report.plots.gallery import LINE, Plot, line_width, middle, said
 from inference.bench.report.plots.series import Group, Series
@@ -59,7 +59,9 @@ def _value_axis(axes: Axes, values: Sequence[float]) -> None:
         return
     decades = math.log10(high / low)
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 1.8 else (1, 3)))
+    axes.xaxis.set_major_locator(
+        LogLocator(subs=(1, 2, 5) if decades < 1.3 else (1, 3) if decades < 2.4 else (1,))
+    )
     axes.xaxis.set_major_formatter(FuncFormatter(tick))
     axes.xaxis.set_minor_locator(NullLocator())
 
@@ -72,12 +74,7 @@ def histograms(group: Group) -> tuple[Plot, ...]:
 
 def _histogram(series: Sequence[Series], metric: str) -> Plot | None:
     canvas = Canvas(x_label="ms")
-    alone = sum(len(each.runs) for each in series) == 1
-    drawn = [
-        _draw_histogram(canvas, each, run, metric, filled=alone)
-        for each in series
-        for run in each.runs
-    ]
+    drawn = [_draw_histogram(canvas, each, metric, filled=len(series) == 1) for each in series]
     if not any(drawn):
         return None
     canvas.axes.set_ylim(bottom=0)
@@ -85,19 +82,29 @@ def _histogram(series: Sequence[Series], metric: str) -> Plot | None:
     return Plot(title, _alt(f"Histogram of {METRICS[metric]}", series, metric), canvas)
 
 
-def _draw_histogram(
-    canvas: Canvas, each: Series, run: RunReport, metric: str, *, filled: bool
-) -> bool:
-    found = distribution(run, metric)
+def _draw_histogram(canvas: Canvas, each: Series, metric: str, *, filled: bool) -> bool:
+    """Whether there was one to draw."""
+    found = distribution(each.runs[0], metric)
     if found is None or found.histogram is None:
         return False
-    counts, edges = found.histogram.counts, found.histogram.edges
+    counts, edges = coarser(found.histogram, found.count)
     ink = canvas.ink(each.colour)
     if filled:
         canvas.axes.stairs(counts, edges, fill=True, color=ink, alpha=0.18, linewidth=0)
-    width = LINE if filled else line_width(each.runs)
-    canvas.axes.stairs(counts, edges, color=ink, linewidth=width, baseline=None)
+    canvas.axes.stairs(counts, edges, color=ink, linewidth=LINE)
     return True
+
+
+def coarser(given: Histogram, num_values: int) -> tuple[list[int], list[float]]:
+    """Counts and edges with no more bins than so few values can fill. Pure.
+
+    About twice the cube root of their number: Rice's rule.
+    """
+    num_bins = len(given.counts)
+    wanted = max(1, round(2 * num_values ** (1 / 3)))
+    each = next(n for n in range(1, num_bins + 1) if num_bins % n == 0 and num_bins / n <= wanted)
+    counts = [sum(given.counts[at : at + each]) for at in range(0, num_bins, each)]
+    return counts, given.edges[::each]
 
 
 def _alt(title: str, series: Sequence[Series], metric: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -17,9 +18,8 @@ from inference.bench.report.plots.canvas import Canvas, tick
 from inference.bench.report.plots.gallery import LINE, Gallery, Plot, legend, middle, said
 from inference.bench.report.plots.series import Series
 
-MOST_PLOTS = 3
 MOST_LINEAR = 8.0  # a wider range of loads gets a logarithmic axis
-LEAST_GAP = 0.09  # of the axis, between two ticks
+LEAST_GAP = 0.1  # of the axis, between two ticks
 
 Figure = Callable[[RunReport], float | None]
 
@@ -42,7 +42,7 @@ def gallery(report: Report) -> Gallery | None:
     offered, rate = _offered(answered), _rate(answered)
     pairs = [(offered, rate), *((rate, axis) for axis in _latencies(answered))]
     knee = report.knee.run if report.knee else None
-    plots = tuple(_plot(arms, x, y, knee) for x, y in pairs[:MOST_PLOTS])
+    plots = tuple(_plot(arms, x, y, knee) for x, y in pairs)
     intro = "Small figures are loads." + (" The ring is the knee." if report.knee else "")
     return Gallery("Throughput and latency", intro, legend(arms), plots)
 
@@ -118,8 +118,10 @@ def _draw(canvas: Canvas, colour: str, found: Sequence[Point], knee: str | None)
 
 
 def _name_points(canvas: Canvas, found: Sequence[Point]) -> None:
-    for point in found:
-        canvas.note(point.x, point.y, tick(point.load))
+    """Above each point; beside it where the curve turns back, since then it goes up there."""
+    for point, following in zip_longest(found, found[1:]):
+        turns = following is not None and following.x < point.x
+        canvas.note(point.x, point.y, tick(point.load), beside=turns)
 
 
 def _told(found: Sequence[Point], y: Axis) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from inference.bench.knee import pace
 from inference.bench.report import headline
 from inference.bench.report.model import Report, RunReport
 
@@ -84,9 +85,10 @@ def groups(report: Report) -> list[Group]:
 
 
 def focus(report: Report) -> Group | None:
-    """The load that stands for the report, for plots that show one load only."""
+    """One run of each arm, at the load that stands for the report: each arm's fastest round."""
     best = headline.best(report)
     if best is None:
         return None
-    alike = [run for run in report.runs if run.name == best.name]
-    return Group(best.name, arms(alike))
+    alike = [run for run in report.runs if run.name == best.name and run.requests.succeeded]
+    fastest = (replace(arm, runs=(max(arm.runs, key=pace),)) for arm in arms(alike))
+    return Group(best.name, tuple(fastest))

@@ -48,6 +48,13 @@ def test_fewer_than_three_values_have_their_range():
     assert (found.low, found.median, found.high) == (0.9, pytest.approx(1.05), 1.2)
 
 
+@pytest.mark.parametrize(
+    ("num", "confidence"), [(1, 0), (2, 0.5), (3, 0.75), (5, 0.9375), (6, 0.95), (20, 0.95)]
+)
+def test_few_rounds_claim_no_more_than_they_can_know(num, confidence):
+    assert interval([float(value) for value in range(num)]).confidence == confidence
+
+
 def test_more_rounds_make_it_narrower():
     chance = np.random.default_rng(1)
     few, many = chance.normal(1, 0.1, size=5), chance.normal(1, 0.1, size=100)

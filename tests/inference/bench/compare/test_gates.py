@@ -126,5 +126,5 @@ def test_a_wrong_file_is_named_with_its_line(tmp_path):
     path.write_text("\n\nfaster\n")
     with pytest.raises(ConfigError, match=r"gates\.txt:3: 'faster' is no gate"):
         gates.from_file(path)
-    with pytest.raises(ConfigError, match="none.txt"):
+    with pytest.raises(ConfigError, match=r"none\.txt"):
         gates.from_file(tmp_path / "none.txt")

@@ -33,7 +33,7 @@ def test_aliases_have_one_meaning(alias, name):
 
 
 def test_an_unknown_metric_names_the_nearest():
-    with pytest.raises(ConfigError, match="no metric 'tftt_p50_ms'.*'ttft_p50_ms'"):
+    with pytest.raises(ConfigError, match=r"no metric 'tftt_p50_ms'.*'ttft_p50_ms'"):
         metrics.canonical("tftt_p50_ms")
 
 

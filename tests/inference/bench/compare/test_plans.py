@@ -59,10 +59,16 @@ def test_an_open_loop_comes_at_the_same_times_for_all_arms():
 
 
 def test_embeddings_have_no_sampling():
-    made = plans(route="embeddings")
-    assert made.sampling == {}
-    with pytest.raises(ConfigError, match="temperature: embeddings are not generated"):
-        plans(route="embeddings", temperature=0.5)
+    assert plans(route="embeddings").sampling == {}
+
+
+def test_a_dataset_is_asked_for_answers_of_some_length(tmp_path):
+    (tmp_path / "prompts.txt").write_text("one\ntwo\n")
+    made = plans(dataset=tmp_path / "prompts.txt", output_tokens="7", num_requests=2)
+    turn = next(iter(turns(["ours"], points=1, rounds=1, warmup_rounds=0)))
+    plan = made.plan(turn, "http://h", "m")
+    assert plan.target.max_tokens == 7
+    assert {prompt.messages[0]["content"] for prompt in texts(plan)} == {"one", "two"}
 
 
 def test_the_model_is_the_first_or_the_one_asked_for():

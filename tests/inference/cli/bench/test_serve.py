@@ -117,7 +117,7 @@ def test_a_mistake_is_one_sentence(anynode, name, tmp_path):
     with live() as server:
         known = {"url": server.url, "tmp": tmp_path, "trace": trace}
         filled = [str(each).format(**known) for each in arguments]
-        done = anynode("bench", "serve", *filled, *QUICK)
+        done = anynode("bench", "serve", *QUICK, *filled)
     assert done.code == 2
     assert words in done.err
     assert done.err.count("\n") <= 2, done.err
