@@ -27,6 +27,7 @@ TIMEOUT_S = 10.0
 MOST_POINTS = 200  # of a run, as Prometheus' own pages ask for
 # Scrapes are often 15 s apart, so what is said of a run's first seconds is of the time before it.
 SETTLE_S = 15.0
+MOST_SKEW_S = 5.0  # between its clock and ours
 MEBIBYTE = 1 << 20
 # `irate` looks at the last two scrapes, however far apart they are; [5m] is only how far it looks.
 # Metric names: node_exporter 1.x; DCGM-Exporter; AMD's device-metrics-exporter (percent, MiB).
@@ -70,7 +71,9 @@ class Series:
 
 
 def check(url: str) -> None:
-    """Before a run: raises ConfigError naming --prometheus if nothing answers there."""
+    """Before a run: raises ConfigError naming --prometheus if nothing answers there, or if its
+    clock is so far from ours that a run's figures would be those of another time.
+    """
     if "@" in url:
         raise ConfigError(
             "--prometheus: the URL holds a user name or password, which the report would show; "
@@ -79,7 +82,12 @@ def check(url: str) -> None:
     try:
         address(url, "chat")  # refuses what is no URL
         with _client(url) as client:
-            _ask(client, "query", {"query": "1"})
+            ahead_s = _clock_s(client) - datetime.now().timestamp()
+        if abs(ahead_s) > MOST_SKEW_S:
+            way = "ahead of" if ahead_s > 0 else "behind"
+            raise PrometheusError(
+                f"the clock there is {abs(ahead_s):.0f} s {way} ours; set both by NTP"
+            )
     except (ConfigError, PrometheusError) as error:
         raise ConfigError(f"--prometheus: {error}") from error
 
@@ -181,6 +189,17 @@ def _client(url: str) -> httpx.Client:
 
 def _name(client: httpx.Client) -> str:
     return str(client.base_url).rstrip("/")
+
+
+def _clock_s(client: httpx.Client) -> float:
+    """Prometheus' own time, in seconds of the epoch; raises PrometheusError."""
+    data = _ask(client, "query", {"query": "time()"})
+    try:
+        return float(data["result"][1])
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise PrometheusError(
+            f"{_name(client)} does not tell the time; is it Prometheus?"
+        ) from error
 
 
 def _range(client: httpx.Client, query: str, when: Window) -> list[Series]:

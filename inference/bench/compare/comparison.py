@@ -123,8 +123,8 @@ def _ratio(found: Cells, point: str, measure: Measure) -> Ratio | None:
 
 
 def _survived(loss: Loss) -> ParityCheck:
-    where = f"{loss.run}, round {loss.round}"
-    return ParityCheck(name=f"{loss.arm} to the end", ok=False, detail=f"{where}: {loss.reason}")
+    detail = f"{loss.run}, round {loss.round}: {' '.join(loss.reason.split())}"
+    return ParityCheck(name=f"{loss.arm} to the end", ok=False, detail=detail)
 
 
 def _unmeasured(gate: Gate, point: str) -> ParityCheck:

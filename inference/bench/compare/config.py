@@ -114,8 +114,7 @@ class ComparisonConfig(Part):
     def published(self) -> dict[str, Any]:
         """For reports: every setting in force, and of each arm what was said of it."""
         arms = {
-            name: arm.model_dump(mode="json", exclude_defaults=True)
-            for name, arm in self.arms.items()
+            name: arm.model_dump(mode="json", exclude_unset=True) for name, arm in self.arms.items()
         }
         return {**self.model_dump(mode="json", exclude_none=True), "arms": arms}
 

@@ -95,12 +95,12 @@ def _same_where_all_say(name: str, said: Mapping[str, Mapping[str, Any]]) -> Ite
     shared = sorted(set.intersection(*(set(fields) for fields in said.values())))
     if not shared:
         return
+    first = next(iter(said.values()))
     differing = {
         key: {arm: fields[key] for arm, fields in said.items()}
         for key in shared
-        if len({repr(fields[key]) for fields in said.values()}) > 1
+        if any(fields[key] != first[key] for fields in said.values())
     }
-    first = next(iter(said.values()))
     detail = "; ".join(f"{key}: {_listed(values)}" for key, values in differing.items())
     same = _listed({key: first[key] for key in shared})
     yield ParityCheck(name=name, ok=not differing, detail=detail or same)

@@ -12,6 +12,7 @@ from inference.bench.report.text import Cell
 
 METRICS = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "e2el": "E2EL"}
 FIGURES = ("mean", "std", "min", "p50", "p90", "p95", "p99", "max")
+OUTPUT = "Output tokens/s"
 SHOWN_FIGURES = {
     "ttft": ("p50", "p95"),
     "tpot": ("p50", "p95"),
@@ -35,7 +36,7 @@ class Column:
     def title(self) -> str:
         """Group and heading in one line: `TTFT p50, ms`."""
         what, _, unit = self.group.partition(", ")
-        words = f"{what} {self.heading}" if self.heading else what
+        words = f"{what} {self.heading}".strip()
         return f"{words}, {unit}" if unit else words
 
 
@@ -67,6 +68,8 @@ def shown(runs: Sequence[RunReport]) -> list[tuple[Column, list[Cell]]]:
 def _cell(column: Column, run: RunReport) -> Cell:
     if column.name == "run" and run.interrupted:
         return f"{run.name} (interrupted)"
+    if column.group == OUTPUT and not run.tokens.output:
+        return None  # embeddings have none
     if run.requests.succeeded or not column.needs_answers:
         return column.of(run)
     return text.NO_ANSWERS if column.name == "requests_per_s" else None
@@ -121,7 +124,7 @@ def _throughput() -> list[Column]:
     def column(name: str, group: str, heading: str) -> Column:
         return Column(name, group, heading, attrgetter(f"throughput.{name}"))
 
-    output, prompt = "Output tokens/s", "Input tokens/s"
+    output, prompt = OUTPUT, "Input tokens/s"
     return [
         column("requests_per_s", "Requests/s", ""),
         column("output_tokens_per_s", output, ""),

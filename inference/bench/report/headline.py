@@ -13,6 +13,14 @@ from inference.bench.report.model import Comparison, Knee, Report, RunReport
 
 MOST_TOKENS_PER_EVENT = 1.05  # beyond it, ITL is no longer a gap between tokens
 
+# The ratios that make tiles.
+TOLD = {
+    "output_tokens_per_s": "Output tokens/s",
+    "ttft_p50_ms": "TTFT p50",
+    "tpot_p50_ms": "TPOT p50",
+    "e2el_p50_ms": "E2EL p50",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Tile:
@@ -41,23 +49,27 @@ def label(run: RunReport) -> str:
 
 def sentence(report: Report) -> str:
     """The findings in one line."""
+    return " ".join(_sentences(report))
+
+
+def _sentences(report: Report) -> Iterator[str]:
     run = best(report)
+    if any(run.interrupted for run in report.runs):
+        yield "Interrupted: only what was measured until then."
     if not report.runs:
-        found = "No run was made."
+        yield "No run was made."
     elif run is None:
-        found = _nothing(report.runs)
-    elif report.comparison is not None:
-        found = _compared(report.comparison)
-    elif report.knee is not None:
-        found = _at_knee(report.knee, run)
-    else:
-        found = _measured(report.runs, run)
-    interrupted = any(run.interrupted for run in report.runs)
-    return f"Interrupted: only what was measured until then. {found}" if interrupted else found
+        yield _nothing(report.runs)
+    if report.comparison is not None:
+        yield _compared(report.comparison)
+    elif run is not None and report.knee is not None:
+        yield _at_knee(report.knee, run)
+    elif run is not None:
+        yield _measured(report.runs, run)
 
 
 def _nothing(runs: Sequence[RunReport]) -> str:
-    kinds = Counter({each.kind: 0 for run in runs for each in run.requests.errors})
+    kinds: Counter[str] = Counter()
     for run in runs:
         kinds.update({each.kind: each.count for each in run.requests.errors})
     errors = ", ".join(f"{kind} {count:,}" for kind, count in kinds.most_common())
@@ -119,17 +131,9 @@ def _comparison_tiles(comparison: Comparison, run_name: str) -> Iterator[Tile]:
         gates = text.count(len(comparison.gates), "gate")
         yield Tile("Verdict", comparison.verdict, "", gates)
     for ratio in comparison.ratios:
-        if ratio.run == run_name and ratio.metric in _TOLD and not ratio.difference:
-            label = f"{_TOLD[ratio.metric]}, {ratio.arm} / {ratio.baseline}"
+        if ratio.run == run_name and ratio.metric in TOLD and not ratio.difference:
+            label = f"{TOLD[ratio.metric]}, {ratio.arm} / {ratio.baseline}"
             yield Tile(label, f"{ratio.median:.3f}", "\N{MULTIPLICATION SIGN}", ratio.run)
-
-
-_TOLD = {
-    "output_tokens_per_s": "Output tokens/s",
-    "ttft_p50_ms": "TTFT p50",
-    "tpot_p50_ms": "TPOT p50",
-    "e2el_p50_ms": "E2EL p50",
-}
 
 
 def _run_tiles(run: RunReport, where: str) -> Iterator[Tile]:

@@ -7,12 +7,14 @@ model's context) comes from `report.settings` or from what the servers say; what
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from inference.bench.report import text
 from inference.bench.report.model import Report, RunReport, ServerReport
 from inference.bench.report.table import Table
 from inference.bench.report.text import ABSENT, Cell
+
+TemplateName = Literal["llamaedge", "distributed", "throughput"]
 
 
 def llamaedge(report: Report) -> Table:
@@ -134,7 +136,7 @@ def throughput(report: Report) -> Table:
     return Table(headings, rows, ABSENT)
 
 
-TEMPLATES: Final[dict[str, Callable[[Report], Table]]] = {
+TEMPLATES: Final[dict[TemplateName, Callable[[Report], Table]]] = {
     "llamaedge": llamaedge,
     "distributed": distributed,
     "throughput": throughput,

@@ -23,7 +23,7 @@ Kind = Literal["serve", "sweep", "throughput", "stress", "compare"]
 
 @contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """The first Ctrl-C ends the run and keeps its results; the second one means it."""
+    """The first Ctrl-C or SIGTERM ends the run and keeps its results; the second one means it."""
     interrupt = Interrupt()
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -31,11 +31,13 @@ def interruptible() -> Iterator[Interrupt]:
             signal.default_int_handler(number, frame)
         interrupt.requested = True
 
-    before = signal.signal(signal.SIGINT, handle)
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, handle) for number in numbers]
     try:
         yield interrupt
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def run_all(plans: Iterable[RunPlan], interrupt: Interrupt) -> list[RunReport]:

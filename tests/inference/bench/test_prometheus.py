@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -44,7 +45,8 @@ def prometheus(known: dict[str, dict[str, Any]]) -> Callable[[Asked], tuple[int,
 
     def answer(asked: Asked) -> tuple[int, Any]:
         if asked.path == "/api/v1/query":
-            scalar = {"resultType": "scalar", "result": [1767268800.0, "1"]}
+            now_s = time.time()
+            scalar = {"resultType": "scalar", "result": [now_s, str(now_s)]}
             return 200, {"status": "success", "data": scalar}
         query = asked.query["query"]
         return 200, next((said for name, said in known.items() if name in query), matrix())
@@ -226,3 +228,21 @@ def test_a_note_names_the_runs_without_figures():
     ]
     assert missing("http://p", [with_nodes]) == []
     assert missing(None, runs) == []
+
+
+@pytest.mark.parametrize(("off_s", "words"), [(90, "90 s ahead of ours"), (-600, "600 s behind")])
+def test_a_clock_that_is_wrong_is_said_before_the_run(off_s, words):
+    def answer(asked: Asked) -> tuple[int, Any]:
+        there_s = time.time() + off_s
+        scalar = {"resultType": "scalar", "result": [there_s, str(there_s)]}
+        return 200, {"status": "success", "data": scalar}
+
+    with serving(answer) as fake, pytest.raises(ConfigError, match=words) as refused:
+        check(fake.url)
+    assert "--prometheus" in refused.value.message
+
+
+def test_what_tells_no_time_is_no_prometheus():
+    said = {"status": "success", "data": {"resultType": "scalar", "result": []}}
+    with serving(lambda asked: (200, said)) as fake, pytest.raises(ConfigError, match="the time"):
+        check(fake.url)

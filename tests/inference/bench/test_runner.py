@@ -173,3 +173,12 @@ def test_a_client_in_its_own_way_says_so():
     assert overload(0.2, 1.0) is None
     assert "--processes" in (overload(0.97, 1.0) or "")
     assert "late" in (overload(0.2, 50.0) or "")
+
+
+def test_a_wall_clock_that_is_set_back_changes_no_figure(monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    with live(echo(tokens_per_s=100), max_num_seqs=4) as server:
+        report = run(plan(server.url, Load(concurrency=2, num_requests=4)))
+    assert report.requests.succeeded == 4
+    assert report.e2el_ms is not None
+    assert 80 <= report.e2el_ms.min <= report.e2el_ms.max < 5000

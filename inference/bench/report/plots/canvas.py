@@ -117,7 +117,7 @@ def tick(value: float, _: int | None = None) -> str:
 # What only a file needs, or what the page's own style says.
 SURPLUS = re.compile(
     r"<metadata>.*?</metadata>|<style.*?</style>|<defs>\s*</defs>|<!--.*?-->|<g/>"
-    r"|font: [^;\"]*; | transform=\"rotate\(-?0 [^\"]*\"",
+    r"|font(?:-size|-family)?: [^;\"]*; | transform=\"rotate\(-?0 [^\"]*\"",
     re.DOTALL,
 )
 

@@ -29,7 +29,10 @@ def _distributions(group: Group) -> Gallery:
 
 
 def _courses(group: Group) -> Gallery:
-    intro = "Second by second, from each run's start."
+    intro = (
+        "Second by second, from each run's start. "
+        "A request is in flight in every second that it touches."
+    )
     return Gallery(
         _titled("Over time", group), intro, legend(group.series), timelines.timelines(group)
     )

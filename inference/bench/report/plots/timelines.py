@@ -15,7 +15,7 @@ LEAST_SECONDS = 3  # shorter runs have no course
 MOST_POINTS = 160  # more would not be seen
 WHAT = {
     "output_tokens": "Output tokens/s",
-    "in_flight": "Requests in flight each second",
+    "in_flight": "Requests in flight",
     "failed": "Failures/s",
 }
 

@@ -24,6 +24,7 @@ def failing(arms, runs, alike=None):
 
 def test_arms_that_did_the_same_are_alike():
     assert failing(facts(), two(answers_digest="a")) == {}
+    assert failing(facts(sent={**SENT, "temperature": 0.0}), two()) == {}
     names = [check.name for check in checks(facts(), two(), Alike())]
     assert names == [
         "model",

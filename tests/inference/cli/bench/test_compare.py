@@ -20,7 +20,7 @@ from tests.serving.http.live import echo, live
 LOAD = {
     "route": "completions",
     "concurrency": 2,
-    "num_requests": 6,
+    "num_requests": 4,
     "warmup_requests": 1,
     "prompt_tokens": "8",
     "output_tokens": "12",
@@ -50,7 +50,7 @@ def comparison_file(folder, **content):
 @pytest.fixture(scope="module")
 def paces():
     """A slow and a fast replica of the same model."""
-    with live(echo(tokens_per_s=150)) as slow, live(echo(tokens_per_s=3000)) as fast:
+    with live(echo(tokens_per_s=300)) as slow, live(echo(tokens_per_s=3000)) as fast:
         yield {"slow": slow.url, "fast": fast.url}
 
 
@@ -125,7 +125,7 @@ def test_a_file_starts_and_stops_its_arms(anynode, tmp_path):
 def test_an_arm_that_dies_leaves_the_figures_of_the_others(anynode, tmp_path):
     path = comparison_file(
         tmp_path,
-        arms={"well": tiny_arm(), "ill": tiny_arm("--die-after", 25)},
+        arms={"well": tiny_arm(), "ill": tiny_arm("--die-after", 18)},
         rounds=4,
         gates=["ill/well requests_per_s >= 0.0001"],
     )

@@ -1,0 +1,148 @@
+"""What stands before vLLM's routes: unknown fields, wrong models and too many requests stay out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.errors import ServingError
+from serving.gpu.passage import Passage
+from serving.gpu.request_fields import refuse_unknown
+from serving.http.admission import AdmissionGate
+from serving.http.body import read_object
+from serving.http.errors import NoSuchRoute
+from serving.http.offer import Offer
+from serving.http.readiness import Readiness
+from serving.http.settings import FaceSettings
+
+# Routes that make the model work, and how the field is called that holds one prompt or several.
+GENERATING = {
+    "/v1/chat/completions": None,
+    "/v1/completions": "prompt",
+    "/v1/responses": None,
+    "/v1/messages": None,
+    "/v1/embeddings": "input",
+    "/v1/rerank": "documents",
+    "/v1/score": None,
+    "/pooling": "input",
+    "/classify": "input",
+    "/score": None,
+    "/rerank": "documents",
+}
+ANSWERING = frozenset({"/tokenize", "/detokenize", "/v1/messages/count_tokens"})
+# vLLM's routes for administrators and for other servers (scaling, rendering, raw tokens) have no
+# place in a replica that callers reach.
+PUBLIC = GENERATING.keys() | ANSWERING
+
+
+class Guard:
+    """vLLM's app for callers; an ASGI app itself.
+
+    Every request that is let in is handed to vLLM at once: its scheduler knows better than a line
+    of ours which to run next. The gate bounds how many it holds, running and waiting together.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        fields: Mapping[str, frozenset[str]],
+        offer: Callable[[], Offer],
+        gate: AdmissionGate,
+        readiness: Readiness,
+        check_engine: Callable[[], Any],
+        on_error: Callable[[ServingError], None],
+    ) -> None:
+        """`fields`: those each route knows; `check_engine` hears of errors that may be its death;
+        `on_error` of errors that can only end a stream.
+        """
+        self._app = app
+        self._fields = fields
+        self._offer = offer
+        self._gate = gate
+        self._readiness = readiness
+        self._check_engine = check_engine
+        self._on_error = on_error
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; what goes wrong before the answer has begun is raised."""
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if scope["type"] != "http" or path not in PUBLIC or path not in self._fields:
+            raise NoSuchRoute(
+                f"There is no route {scope.get('method', '')} {path}; GET / lists them."
+            )
+        self._readiness.check()
+        recorded = Recorded(receive)
+        given = await read_object(scope, recorded, self.settings.max_body_bytes)
+        refuse_unknown(given, self._fields[path])
+        self._offer().check_model(given.get("model"))
+        await self.forward(path, given, recorded.body(), scope, receive, send)
+
+    @property
+    def settings(self) -> FaceSettings:
+        """Names and limits."""
+        return self._offer().settings
+
+    async def forward(
+        self,
+        path: str,
+        given: Mapping[str, Any],
+        body: bytes,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """Let vLLM answer `body`, which holds `given`, when there is room for its sequences."""
+        passage = Passage(
+            receive,
+            send,
+            body,
+            limit_s=self.settings.request_timeout_s,
+            on_error=self._on_error,
+        )
+        try:
+            if path in GENERATING:
+                async with self._gate.admit(num_sequences(path, given)):
+                    await passage.run(self._app, scope)
+            else:
+                await passage.run(self._app, scope)
+        except ServingError as error:
+            if error.status >= 500:
+                await self._check_engine()
+                self._readiness.check()  # whatever it was, a dead engine is the better answer
+            raise
+
+
+class Recorded:
+    """A request's messages, kept so that its body can be read once more."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._pieces: list[bytes] = []
+
+    async def __call__(self) -> Message:
+        """The next message."""
+        message = await self._receive()
+        self._pieces.append(message.get("body", b""))
+        return message
+
+    def body(self) -> bytes:
+        """All of it that has come."""
+        return b"".join(self._pieces)
+
+
+def num_sequences(path: str, given: Mapping[str, Any]) -> int:
+    """How many sequences a request may run at once; of a wrong request it is never asked more."""
+    n = given.get("n")
+    per_prompt = n if isinstance(n, int) and n > 0 else 1
+    field = GENERATING[path]
+    return per_prompt * (_num_prompts(given.get(field)) if field else 1)
+
+
+def _num_prompts(prompt: Any) -> int:
+    """Several texts, or several lists of token ids; one list of ids is one prompt."""
+    if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int):
+        return len(prompt)
+    return 1

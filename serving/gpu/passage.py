@@ -1,0 +1,109 @@
+"""One request's way through vLLM's app: its body again, its time limit, its errors held back.
+
+vLLM's handlers end a request's work when its client disconnects, and on nothing else: cancelling
+their task would leave the work running. So a request whose time is up is told that its client has
+left, and what the handlers say to that is not passed on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.errors import RequestTimeout, ServingError
+from serving.gpu.vllm_errors import as_serving_error
+
+DISCONNECT: Message = {"type": "http.disconnect"}
+
+
+class Deadline:
+    """The moment at which a request's time is up; `limit_s` None: never."""
+
+    def __init__(self, limit_s: float | None) -> None:
+        self._limit_s = limit_s
+        self._at = None if limit_s is None else asyncio.get_running_loop().time() + limit_s
+        self.expired = False
+
+    async def receive(self, receive: Receive) -> Message:
+        """The next message, or that the client has left when time is up before it comes."""
+        try:
+            async with asyncio.timeout_at(self._at):
+                return await receive()
+        except TimeoutError:
+            self.expired = True
+            return DISCONNECT
+
+    def error(self) -> RequestTimeout:
+        """What the client is told."""
+        return RequestTimeout(
+            f"The request took longer than {self._limit_s:g} s, waiting included, and was "
+            "cancelled."
+        )
+
+
+class Passage:
+    """Runs `app` for one request whose body has been read already."""
+
+    def __init__(
+        self,
+        receive: Receive,
+        send: Send,
+        body: bytes,
+        *,
+        limit_s: float | None,
+        on_error: Callable[[ServingError], None],
+    ) -> None:
+        """`on_error` hears of errors that can only end a stream."""
+        self._receive = receive
+        self._send = send
+        self._body: bytes | None = body
+        self._deadline = Deadline(limit_s)
+        self._on_error = on_error
+        self._started = False
+        self._failed_status = 0
+        self._failed_body = bytearray()
+
+    async def run(self, app: ASGIApp, scope: Scope) -> None:
+        """Answer the request; raises what the answer would have been if it is an error."""
+        # With an older version Starlette listens for the client's leaving while it streams.
+        scope = {**scope, "asgi": {**scope.get("asgi", {}), "spec_version": "2.3"}}
+        await app(scope, self._give, self._take)
+        if self._deadline.expired:
+            await self._time_is_up()
+        elif self._failed_status:
+            raise as_serving_error(self._failed_status, bytes(self._failed_body))
+
+    async def _give(self) -> Message:
+        if self._body is not None:
+            body, self._body = self._body, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await self._deadline.receive(self._receive)
+
+    def _take(self, message: Message) -> Awaitable[None]:
+        # No coroutine of its own: this runs for every piece of every stream.
+        if self._failed_status or self._deadline.expired or not self._passes(message):
+            return self._hold(message)
+        return self._send(message)
+
+    def _passes(self, message: Message) -> bool:
+        if message["type"] != "http.response.start":
+            return True
+        if message["status"] >= 400:
+            self._failed_status = message["status"]
+            return False
+        self._started = True
+        return True
+
+    async def _hold(self, message: Message) -> None:
+        self._failed_body += message.get("body", b"")
+
+    async def _time_is_up(self) -> None:
+        error = self._deadline.error()
+        if not self._started:
+            raise error
+        self._on_error(error)
+        event = f"data: {json.dumps(error.body())}\n\n".encode()
+        await self._send({"type": "http.response.body", "body": event, "more_body": False})

@@ -1,0 +1,146 @@
+"""vLLM's app under our house: what every request passes, and which routes are whose.
+
+Ours: /, /generate, /health, /version, /metrics and /v1/models. vLLM's: what `guard` lets through.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import cast
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, generate_latest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from serving.engine import CAPABILITIES, Engine
+from serving.errors import EngineDead, ServingError
+from serving.gpu.guard import Guard
+from serving.gpu.legacy_routes import LegacyRoute
+from serving.gpu.request_fields import fields_by_path
+from serving.gpu.vllm_adapter import VLLMEngine
+from serving.http.admission import AdmissionGate
+from serving.http.auth import ApiKeys, AuthMiddleware
+from serving.http.errors import ErrorMiddleware, refuse_http
+from serving.http.legacy import understand_generate, understand_root
+from serving.http.loopback import LoopbackOnlyMiddleware
+from serving.http.metrics import ERRORS, FaceMetrics, Sink
+from serving.http.offer import Offer
+from serving.http.readiness import Readiness
+from serving.http.request_ids import RequestIdMiddleware
+from serving.http.settings import FaceSettings
+from serving.http.status import StatusRoutes
+from serving.resources import ReadResources
+
+ENGINE_NAME = "vllm"
+
+
+class VLLMFace:
+    """Speaks HTTP for one running vLLM; everything happens on its event loop."""
+
+    def __init__(
+        self,
+        settings: FaceSettings,
+        engine: VLLMEngine,
+        *,
+        keys: ApiKeys | None = None,
+        sinks: Sequence[Sink] = (),
+        resources: ReadResources | None = None,
+    ) -> None:
+        """`keys`: None reads them from the environment; `sinks` hear of errors beside /metrics."""
+        self._engine = engine
+        self._keys = ApiKeys.from_environment(os.environ) if keys is None else keys
+        self._offer = Offer(settings, ENGINE_NAME, CAPABILITIES)
+        self._readiness = Readiness()
+        self._readiness.ready()
+        self._errors = ErrorCount(settings.model_id)
+        self._metrics = FaceMetrics(sinks)
+        self._resources = resources
+        # vLLM holds those that wait, too: see Guard.
+        self.gate = AdmissionGate(settings.max_num_seqs + settings.max_queued_requests, 0)
+
+    def failed(self, error: Exception) -> None:
+        """Answer 503 and say why: this replica will not recover."""
+        self._readiness.failed(error)
+
+    def asgi_app(self) -> ASGIApp:
+        """The application; may be mounted under any prefix."""
+        guard = Guard(
+            self._engine.app,
+            fields=fields_by_path(self._engine.routes),
+            offer=lambda: self._offer,
+            gate=self.gate,
+            readiness=self._readiness,
+            check_engine=self._check_engine,
+            on_error=self._count_error,
+        )
+        app = Starlette(
+            routes=[*self._status_routes(), *self._legacy_routes(guard)],
+            middleware=self._middleware(),
+            exception_handlers={404: refuse_http, 405: refuse_http},
+        )
+        app.router.default = guard
+        return app
+
+    def _middleware(self) -> list[Middleware]:
+        return [
+            Middleware(RequestIdMiddleware),
+            Middleware(ErrorMiddleware, on_error=self._count_error),
+            *([Middleware(LoopbackOnlyMiddleware)] if self._offer.settings.loopback_only else []),
+            Middleware(AuthMiddleware, keys=self._keys),
+        ]
+
+    def _status_routes(self) -> list[Route]:
+        status = StatusRoutes(
+            # It asks for max_model_len and check_health only.
+            engine=cast(Engine, self._engine),
+            offer=lambda: self._offer,
+            gate=self.gate,
+            readiness=self._readiness,
+            exposition=self._exposition,
+            resources=self._resources,
+        )
+        return [
+            Route("/", status.root, methods=["GET"]),
+            Route("/health", status.health, methods=["GET"]),
+            Route("/version", status.version, methods=["GET"]),
+            Route("/metrics", status.metrics, methods=["GET"]),
+            Route("/v1/models", status.models, methods=["GET"]),
+            Route("/v1/models/{model_id:path}", status.model, methods=["GET"]),
+        ]
+
+    def _legacy_routes(self, guard: Guard) -> list[Route]:
+        return [
+            Route(path, LegacyRoute(understand, guard, self._offer), methods=["POST"])
+            for path, understand in (("/", understand_root), ("/generate", understand_generate))
+        ]
+
+    async def _check_engine(self) -> None:
+        try:
+            await self._engine.check_health()
+        except EngineDead as error:
+            self._readiness.failed(error)
+
+    def _count_error(self, error: ServingError) -> None:
+        self._errors.add(error)
+        self._metrics.add(ERRORS, 1, str(error.status))
+
+    def _exposition(self) -> bytes:
+        """vLLM's metrics, which live in the process's own registry, and our count of errors."""
+        return generate_latest(REGISTRY) + generate_latest(self._errors.registry)
+
+
+class ErrorCount:
+    """The one metric of ours that vLLM does not have, in a registry of its own."""
+
+    def __init__(self, model_name: str) -> None:
+        self.registry = CollectorRegistry()
+        labels = ["model_name", ERRORS.label or "status"]
+        self._counter = Counter(ERRORS.name, ERRORS.help, labels, registry=self.registry)
+        self._model_name = model_name
+
+    def add(self, error: ServingError) -> None:
+        """Count it under its status."""
+        self._counter.labels(self._model_name, str(error.status)).inc()

@@ -1,0 +1,1 @@
+"""The real vLLM on a CPU, in its own environment: `make test-vllm`. One engine for all tests."""

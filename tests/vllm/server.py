@@ -1,0 +1,59 @@
+"""A replica in a process of its own: `python -m tests.vllm.server <JSON of VLLMSettings>`.
+
+Prints its port when it answers, and ends when its standard input does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+
+import uvicorn
+
+from serving.errors import ConfigError
+from serving.gpu.vllm_adapter import start_engine
+from serving.gpu.vllm_app import VLLMFace
+from serving.gpu.vllm_settings import VLLMSettings, vllm_arguments
+from serving.http.settings import FaceSettings
+
+
+async def serve(model: str, served: str, settings: VLLMSettings) -> None:
+    face_settings = FaceSettings(
+        model_id=served,
+        other_names=tuple(settings.lora_adapters),
+        max_num_seqs=settings.max_num_seqs,
+        max_queued_requests=16,
+        request_timeout_s=float(os.environ.get("REQUEST_TIMEOUT_S", "60")),
+    )
+    engine = await start_engine(vllm_arguments(settings, model, (served,)))
+    try:
+        face = VLLMFace(face_settings, engine)
+        config = uvicorn.Config(face.asgi_app(), log_level="warning", timeout_graceful_shutdown=2)
+        server = uvicorn.Server(config)
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.bind(("127.0.0.1", 0))
+        asyncio.get_running_loop().add_reader(sys.stdin, lambda: stop(server))
+        print(f"port {listener.getsockname()[1]}", flush=True)
+        await server.serve(sockets=[listener])
+    finally:
+        await engine.unload()
+
+
+def stop(server: uvicorn.Server) -> None:
+    asyncio.get_running_loop().remove_reader(sys.stdin)
+    server.should_exit = True
+
+
+def main(model: str, served: str, settings: str) -> None:
+    try:
+        asyncio.run(serve(model, served, VLLMSettings(**json.loads(settings))))
+    except ConfigError as error:
+        print(f"refused {error.message}", flush=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
