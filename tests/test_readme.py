@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -82,6 +83,17 @@ def test_make_serve_answers_the_curl_of_the_first_screen(port):
 def test_make_serve_answers_the_python_example(port):
     (example,) = blocks("python")
     assert "Paris" in run([sys.executable, "-c", example], port)
+
+
+def test_the_benchmark_measures_what_make_serve_serves(port, tmp_path):
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    (line,) = (line for line in lines if "anynode bench serve" in line)
+    program, *arguments = shlex.split(line, comments=True)
+    assert program == ".venv/bin/anynode"
+    command = [sys.executable, "-m", "inference.cli.main", *arguments]
+    said = run(command, port, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert "64 of 64 requests answered" in said
+    assert (tmp_path / "first.html").stat().st_size > 10_000
 
 
 def test_the_yaml_example_is_a_config_we_accept():

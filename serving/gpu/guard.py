@@ -7,13 +7,14 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.errors import ServingError
+from serving.errors import InvalidRequest, ServingError
 from serving.gpu.passage import Passage
 from serving.gpu.request_fields import refuse_unknown
 from serving.http.admission import AdmissionGate
 from serving.http.body import read_object
 from serving.http.errors import NoSuchRoute
 from serving.http.offer import Offer
+from serving.http.protocol import MAX_N
 from serving.http.readiness import Readiness
 from serving.http.settings import FaceSettings
 
@@ -68,7 +69,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; what goes wrong before the answer has begun is raised."""
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        path = route_path(scope)
         if scope["type"] != "http" or path not in PUBLIC or path not in self._fields:
             raise NoSuchRoute(
                 f"There is no route {scope.get('method', '')} {path}; GET / lists them."
@@ -78,7 +79,7 @@ class Guard:
         given = await read_object(scope, recorded, self.settings.max_body_bytes)
         refuse_unknown(given, self._fields[path])
         self._offer().check_model(given.get("model"))
-        await self.forward(path, given, recorded.body(), scope, receive, send)
+        await self.forward(given, recorded.body(), scope, receive, send)
 
     @property
     def settings(self) -> FaceSettings:
@@ -86,20 +87,16 @@ class Guard:
         return self._offer().settings
 
     async def forward(
-        self,
-        path: str,
-        given: Mapping[str, Any],
-        body: bytes,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
+        self, given: Mapping[str, Any], body: bytes, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Let vLLM answer `body`, which holds `given`, when there is room for its sequences."""
+        path = route_path(scope)
         passage = Passage(
             receive,
             send,
             body,
             limit_s=self.settings.request_timeout_s,
+            fields=self._fields[path],
             on_error=self._on_error,
         )
         try:
@@ -113,6 +110,12 @@ class Guard:
                 await self._check_engine()
                 self._readiness.check()  # whatever it was, a dead engine is the better answer
             raise
+
+
+def route_path(scope: Scope) -> str:
+    """The path as the routes know it, without the prefix the application is mounted under."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 class Recorded:
@@ -134,9 +137,11 @@ class Recorded:
 
 
 def num_sequences(path: str, given: Mapping[str, Any]) -> int:
-    """How many sequences a request may run at once; of a wrong request it is never asked more."""
+    """How many sequences a request wants to run; InvalidRequest when they are absurdly many."""
     n = given.get("n")
     per_prompt = n if isinstance(n, int) and n > 0 else 1
+    if per_prompt > MAX_N:
+        raise InvalidRequest(f"n: {n} is more than {MAX_N}.", param="n")
     field = GENERATING[path]
     return per_prompt * (_num_prompts(given.get(field)) if field else 1)
 

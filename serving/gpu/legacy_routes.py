@@ -43,9 +43,7 @@ class LegacyRoute:
         asked = completion_body(job, self._offer.settings.model_id, stream=answer.streams)
         body = json.dumps(asked).encode()
         reply = Reply(answer, send)
-        await self._guard.forward(
-            COMPLETIONS, asked, body, completion_scope(scope, body), receive, reply.take
-        )
+        await self._guard.forward(asked, body, completion_scope(scope), receive, reply.take)
         if not answer.streams:
             response = json_response(answer.whole(reply.collected(), {}))
             await response(scope, receive, send)
@@ -66,17 +64,11 @@ def completion_body(job: Job, model: str, *, stream: bool) -> dict[str, Any]:
     }
 
 
-def completion_scope(scope: Scope, body: bytes) -> Scope:
+def completion_scope(scope: Scope) -> Scope:
     """The request's scope, as if it had come to /v1/completions."""
     path = scope.get("root_path", "") + COMPLETIONS
-    kept = [
-        pair for pair in scope["headers"] if pair[0] not in (b"content-length", b"content-type")
-    ]
-    headers = [
-        *kept,
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-    ]
+    # The body is another one than the client announced.
+    headers = [pair for pair in scope["headers"] if pair[0] != b"content-length"]
     return {**scope, "path": path, "raw_path": path.encode(), "headers": headers}
 
 

@@ -19,6 +19,19 @@ from serving.gpu.vllm_errors import as_serving_error
 DISCONNECT: Message = {"type": "http.disconnect"}
 
 
+def as_json_request(scope: Scope) -> Scope:
+    """The request's scope, its body declared to be what it is: JSON, whatever the client said.
+
+    With a version of ASGI below 2.4 Starlette listens for the client's leaving while it streams.
+    """
+    headers = [pair for pair in scope["headers"] if pair[0] != b"content-type"]
+    return {
+        **scope,
+        "headers": [*headers, (b"content-type", b"application/json")],
+        "asgi": {**scope.get("asgi", {}), "spec_version": "2.3"},
+    }
+
+
 class Deadline:
     """The moment at which a request's time is up; `limit_s` None: never."""
 
@@ -54,9 +67,13 @@ class Passage:
         body: bytes,
         *,
         limit_s: float | None,
+        fields: frozenset[str] = frozenset(),
         on_error: Callable[[ServingError], None],
     ) -> None:
-        """`on_error` hears of errors that can only end a stream."""
+        """`fields`: those an error may be about; `on_error` hears of errors that can only end a
+        stream.
+        """
+        self._fields = fields
         self._receive = receive
         self._send = send
         self._body: bytes | None = body
@@ -68,13 +85,11 @@ class Passage:
 
     async def run(self, app: ASGIApp, scope: Scope) -> None:
         """Answer the request; raises what the answer would have been if it is an error."""
-        # With an older version Starlette listens for the client's leaving while it streams.
-        scope = {**scope, "asgi": {**scope.get("asgi", {}), "spec_version": "2.3"}}
-        await app(scope, self._give, self._take)
+        await app(as_json_request(scope), self._give, self._take)
         if self._deadline.expired:
             await self._time_is_up()
         elif self._failed_status:
-            raise as_serving_error(self._failed_status, bytes(self._failed_body))
+            raise as_serving_error(self._failed_status, bytes(self._failed_body), self._fields)
 
     async def _give(self) -> Message:
         if self._body is not None:

@@ -1,4 +1,4 @@
-"""The only file that imports vLLM: arguments in, a running engine and its OpenAI app out.
+"""The only file that touches vLLM: arguments in, a running engine and its OpenAI app out.
 
 It relies on three functions (`make_arg_parser`, `build_app`, `init_app_state`), whose modules move
 from release to release, and on `AsyncEngineArgs` and `AsyncLLM`, which have not moved. What vLLM's
@@ -34,6 +34,11 @@ INIT_APP_STATE = (
     "vllm.entrypoints.launchers.api_server.app_state",
     "vllm.entrypoints.openai.api_server",
 )
+ENGINE_ARGS = ("vllm.engine.arg_utils",)
+ASYNC_LLM = ("vllm.v1.engine.async_llm",)
+ARGUMENT_PARSER = ("vllm.utils.argparse_utils", "vllm.utils")
+PLATFORMS = ("vllm.platforms",)
+RAY_METRICS = ("vllm.v1.metrics.ray_wrappers",)
 
 # Arguments of vLLM's HTTP side that its app honours; the others belong to a server of its own.
 APP_ARGUMENTS = frozenset(
@@ -87,9 +92,8 @@ def find(name: str, modules: Sequence[str]) -> Any:
 
 def engine_argument_types() -> dict[str, str]:
     """What `engine_kwargs` may hold: the name of each argument, and its type in vLLM's words."""
-    from vllm.engine.arg_utils import AsyncEngineArgs
-
-    types = {field.name: str(field.type) for field in dataclasses.fields(AsyncEngineArgs)}
+    engine_args = find("AsyncEngineArgs", ENGINE_ARGS)
+    types = {field.name: str(field.type) for field in dataclasses.fields(engine_args)}
     defaults = vars(_parser().parse_args([]))
     types.update({name: type(defaults[name]).__name__ for name in APP_ARGUMENTS & defaults.keys()})
     return types
@@ -122,9 +126,9 @@ def parse_arguments(arguments: Mapping[str, Any]) -> Any:
 
 
 def _parser() -> Any:
-    argument_parser = importlib.import_module("vllm.utils.argparse_utils").FlexibleArgumentParser
-    # Raises instead of ending the process.
-    return find("make_arg_parser", CLI_ARGS)(argument_parser(exit_on_error=False))
+    # exit_on_error: a wrong argument is raised, it does not end the process.
+    parser = find("FlexibleArgumentParser", ARGUMENT_PARSER)(exit_on_error=False)
+    return find("make_arg_parser", CLI_ARGS)(parser)
 
 
 def _wrong_argument(flags: str, message: str) -> ConfigError:
@@ -186,12 +190,11 @@ async def start_engine(
 
 
 def _start_client(args: Any, stat_loggers: Sequence[Any] | None) -> Any:
-    from vllm.engine.arg_utils import AsyncEngineArgs
-    from vllm.v1.engine.async_llm import AsyncLLM
-
+    async_llm = find("AsyncLLM", ASYNC_LLM)
+    engine_args = find("AsyncEngineArgs", ENGINE_ARGS)
     try:
-        return AsyncLLM.from_engine_args(
-            AsyncEngineArgs.from_cli_args(args),
+        return async_llm.from_engine_args(
+            engine_args.from_cli_args(args),
             stat_loggers=None if stat_loggers is None else list(stat_loggers),
         )
     except (ValueError, RuntimeError, OSError, NotImplementedError, AssertionError) as error:
@@ -204,14 +207,10 @@ def _cannot_start(error: BaseException) -> ConfigError:
 
 def ray_stat_logger() -> Any:
     """vLLM's own metrics through Ray's registry, as `ray_vllm_…`; for replicas in Ray."""
-    from vllm.v1.metrics.ray_wrappers import RayPrometheusStatLogger
-
-    return RayPrometheusStatLogger
+    return find("RayPrometheusStatLogger", RAY_METRICS)
 
 
 def device_memory_bytes() -> int:
     """All memory of one device (GPU of any make, or the CPU's) as vLLM's platform reports it."""
-    from vllm.platforms import current_platform
-
-    total: int = current_platform.get_device_total_memory()
+    total: int = find("current_platform", PLATFORMS).get_device_total_memory()
     return total

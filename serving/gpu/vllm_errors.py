@@ -21,11 +21,17 @@ TOO_LONG = re.compile(r"maximum (context|model) length|max_model_len|longer than
 NO_SUCH_MODEL = re.compile(r"model .* does not exist", re.IGNORECASE)
 
 
-def as_serving_error(status: int, body: bytes) -> ServingError:
-    """The error that an answer of vLLM's with `status` (400 or more) stands for."""
+def as_serving_error(
+    status: int, body: bytes, fields: frozenset[str] = frozenset()
+) -> ServingError:
+    """The error that an answer of vLLM's with `status` (400 or more) stands for.
+
+    `fields`: the names that the route knows; many of vLLM's sentences begin with one of them
+    where its answer names none.
+    """
     error = _error_object(body)
     message = _one_line(str(error.get("message") or f"vLLM answered with status {status}."))
-    param = _param(error.get("param"))
+    param = _param(error.get("param")) or _first_word(message, fields)
     if status >= 500:
         return _server_error(status, message, param)
     if status == 404 and NO_SUCH_MODEL.search(message):
@@ -57,6 +63,11 @@ def _param(given: object) -> str | None:
     if not isinstance(given, str):
         return None
     return given.removeprefix("body.") if given != "body" else None
+
+
+def _first_word(message: str, fields: frozenset[str]) -> str | None:
+    word = message.partition(" ")[0].strip("`':")
+    return word if word in fields else None
 
 
 def _with_param(message: str, param: str | None) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from inference.bench.client import open_files
 from inference.bench.client.loops import Asking, End, closed_loop, open_loop
 from inference.bench.client.meter import Cost, Meter
 from inference.bench.client.sender import Sender
@@ -54,6 +55,7 @@ Tick = Callable[[Snapshot], bool]
 async def work(plan: RunPlan, share: Share, ready: Ready, tick: Tick) -> Worked:
     """Raises ConfigError for a target or a tokenizer that cannot be used."""
     tokenizer = BenchTokenizer(plan.target.tokenizer) if plan.target.tokenizer else None
+    open_files.allow(plan.load, share.of)
     meter = Meter()
     sender = Sender(plan.target, meter, keep_texts=plan.safety is not None)
     send = checked(sender.send, plan.safety) if plan.safety else sender.send

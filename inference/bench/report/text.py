@@ -60,10 +60,9 @@ def count(num: int, thing: str) -> str:
 
 
 def interval(ratio: Ratio) -> str:
-    """`median (low-high)`, all with the same decimals; ratios have three."""
+    """`median (low to high)`, all with the same decimals; ratios have three."""
     figures = (ratio.median, ratio.low, ratio.high)
     is_ratio = bool(ratio.baseline) and not ratio.difference
     places = 3 if is_ratio else decimals(figures)
     median, low, high = (number(float(figure), places) for figure in figures)
-    dash = " to " if ratio.difference else "\N{EN DASH}"
-    return f"{median} ({low}{dash}{high})"
+    return f"{median} ({low} to {high})"

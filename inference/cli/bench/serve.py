@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -169,11 +169,16 @@ def serve(url: options.Urls, what: What, when: When, whom: Whom, how: How) -> No
         "serve",
         title=f"{server.url}: {plan.name}",
         servers=[server],
-        settings=session.settings(what, when, whom, how),
+        settings={**_asked(what, trace), **session.settings(when, whom, how)},
         runs=runs,
     )
     report.notes += prometheus.missing(how.prometheus, runs)
     session.publish(report, how.output)
+
+
+def _asked(what: What, trace: Trace | None) -> dict[str, Any]:
+    """A trace's lengths are its own."""
+    return session.settings(what) if trace else what.settings()
 
 
 def _prompts(what: What, trace: Trace | None, whom: Whom, how: How) -> PromptSource:

@@ -143,7 +143,7 @@ def sweep(url: options.Urls, what: What, loads: Loads, whom: Whom, how: How) -> 
         "sweep",
         title=f"{server.url}: sweep",
         servers=[server],
-        settings=session.settings(what, loads, whom, how),
+        settings={**what.settings(), **session.settings(loads, whom, how)},
         runs=runs,
     )
     report.knee = knee(runs)

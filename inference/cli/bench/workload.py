@@ -17,11 +17,13 @@ from inference.bench.prompts.synthetic import SyntheticPrompts
 from inference.bench.prompts.tokenizer import BenchTokenizer
 from inference.bench.record import PromptSource
 from inference.bench.report.model import ServerReport
+from inference.cli.bench import session
 from inference.cli.bench.options import Whom
 from serving.errors import ConfigError
 
 WHAT = "What to ask"
 DEFAULT_TOKENS = "128"
+LENGTHS = ("prompt_tokens", "output_tokens")
 
 Route = Annotated[RouteName, typer.Option(help="Which API to ask.", rich_help_panel=WHAT)]
 PromptTokens = Annotated[
@@ -108,6 +110,11 @@ class What:
             prefix_tokens=self.prefix_tokens or 0,
             num_prefixes=self.num_prefixes or 1,
         )
+
+    def settings(self) -> dict[str, Any]:
+        """Every option as it is in force."""
+        unsaid = {} if self.dataset else dict.fromkeys(LENGTHS, DEFAULT_TOKENS)
+        return {**unsaid, **session.settings(self)}
 
     def refuse_lengths(self, why: str) -> None:
         """Raises ConfigError for an option about prompts that would be ignored."""

@@ -33,11 +33,11 @@ def close(measured_ms: float, known_ms: float) -> bool:
 
 
 @contextmanager
-def paced_echo() -> Iterator[str]:
+def paced_echo(tokens_per_s: float = TOKENS_PER_S) -> Iterator[str]:
     """A replica in a process of its own: in ours it would take turns with the client."""
     port = free_port()
     command = [sys.executable, "-m", "bench.echo_replica", str(port)]
-    with subprocess.Popen([*command, str(TOKENS_PER_S), str(FIRST_TOKEN_MS)]) as process:
+    with subprocess.Popen([*command, str(tokens_per_s), str(FIRST_TOKEN_MS)]) as process:
         try:
             wait_until_it_answers(process, port)
             yield f"http://127.0.0.1:{port}"
@@ -57,6 +57,15 @@ def test_timestamps_are_those_of_a_server_with_a_known_pace():
             if all(close(*pair) for pair in measured):
                 return
     pytest.fail(f"measured and known: {measured}")
+
+
+def test_one_process_holds_two_thousand_streams_at_once():
+    load = Load(concurrency=2000, num_requests=2000)
+    with paced_echo(tokens_per_s=1.0) as url:  # nobody is done before the last one has begun
+        report = run(plan(url, load, prompts=Numbered(max_tokens=4)))
+    assert report.requests.succeeded == 2000
+    assert report.client is not None
+    assert report.client.peak_in_flight == 2000
 
 
 @pytest.mark.parametrize("processes", [1, 2])

@@ -16,11 +16,15 @@ from serving.errors import ConfigError
 from tests.inference.bench.report import sample
 
 
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 def test_four_files_are_written_and_nothing_else(tmp_path: Path) -> None:
     written = files.write(sample.single(), tmp_path / "run-1.5")
     names = ["run-1.5.json", "run-1.5.md", "run-1.5.csv", "run-1.5.html"]
     assert [path.name for path in written] == names
-    assert sorted(os.listdir(tmp_path)) == sorted(names)
+    assert names_in(tmp_path) == sorted(names)
     assert (tmp_path / "run-1.5.md").read_text() == markdown.render(sample.single())
 
 
@@ -56,7 +60,7 @@ def test_one_file_that_fails_does_not_take_the_others_with_it(tmp_path: Path) ->
         files.write(sample.single(), tmp_path / "run")
     assert files.read(tmp_path / "run.json") == sample.single()
     assert (tmp_path / "run.html").is_file()
-    assert sorted(os.listdir(tmp_path)) == ["run.csv", "run.html", "run.json", "run.md"]
+    assert names_in(tmp_path) == ["run.csv", "run.html", "run.json", "run.md"]
 
 
 def test_a_page_that_cannot_be_drawn_is_named(
@@ -89,7 +93,7 @@ def test_a_prefix_that_can_be_written_passes_and_leaves_nothing(tmp_path: Path) 
     files.check_writable(tmp_path / "run")
     (tmp_path / "run.json").write_text("older")
     files.check_writable(tmp_path / "run")
-    assert os.listdir(tmp_path) == ["run.json"]
+    assert names_in(tmp_path) == ["run.json"]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +118,7 @@ def test_a_prefix_that_cannot_be_written_is_refused_before_the_run(
 
 
 def test_a_folder_that_is_read_only_is_refused() -> None:
-    with pytest.raises(ConfigError, match="^--output: cannot write into /proc: "):
+    with pytest.raises(ConfigError, match=r"^--output: cannot write into /proc: "):
         files.check_writable(Path("/proc/run"))
 
 

@@ -97,8 +97,8 @@ def test_the_client_shows_its_cost() -> None:
 def test_a_comparison_has_gates_ratios_and_parity() -> None:
     report = sample.compared()
     assert "**Verdict: fail. 2 gates over 3 rounds: 1 pass, 1 fail.**" in markdown.render(report)
-    assert "| pass | 0.980 (0.976–0.984) |" in section(report, "Gates")
-    assert "| ours / bare | 0.980 (0.976–0.984) | 95.0 % | 3 |" in section(report, "Ratios")
+    assert "| pass | 0.980 (0.976 to 0.984) |" in section(report, "Gates")
+    assert "| ours / bare | 0.980 (0.976 to 0.984) | 95.0 % | 3 |" in section(report, "Ratios")
     assert "| model | same | anynode-demo |" in section(report, "Parity")
 
 

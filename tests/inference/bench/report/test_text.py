@@ -72,7 +72,7 @@ def ratio(median: float, low: float, high: float, **given: object) -> Ratio:
 
 
 def test_a_ratio_shows_its_interval() -> None:
-    assert text.interval(ratio(0.98, 0.971, 1.0)) == "0.980 (0.971–1.000)"
+    assert text.interval(ratio(0.98, 0.971, 1.0)) == "0.980 (0.971 to 1.000)"
 
 
 def test_a_difference_may_be_negative() -> None:
@@ -81,7 +81,7 @@ def test_a_difference_may_be_negative() -> None:
 
 
 def test_an_arm_by_itself_has_its_metrics_digits() -> None:
-    assert text.interval(ratio(1234.5, 1200.0, 1300.0, baseline="")) == "1,234 (1,200–1,300)"
+    assert text.interval(ratio(1234.5, 1200.0, 1300.0, baseline="")) == "1,234 (1,200 to 1,300)"
 
 
 def test_things_are_counted_in_words() -> None:

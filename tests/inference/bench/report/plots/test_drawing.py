@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -164,9 +165,7 @@ def test_coarser_bins_lose_nothing(given_bins: Histogram) -> None:
 def test_labels_do_not_touch(places: list[float]) -> None:
     kept = load_curves.apart(places)
     assert kept[0] == 0
-    assert all(
-        places[b] - places[a] >= load_curves.LEAST_GAP for a, b in zip(kept, kept[1:], strict=False)
-    )
+    assert all(places[b] - places[a] >= load_curves.LEAST_GAP for a, b in pairwise(kept))
 
 
 def test_points_are_the_medians_of_their_rounds_in_the_order_of_the_loads() -> None:
