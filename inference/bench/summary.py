@@ -185,27 +185,31 @@ def _meets(record: RequestRecord, objectives_ms: dict[str, float]) -> bool:
 
 def timeline(records: Sequence[RequestRecord], began_s: float, duration_s: float) -> list[Second]:
     """Second by second; a request's tokens are spread evenly over its events."""
-    num_seconds = max(1, math.ceil(duration_s))
-    completed, failed, in_flight = ([0] * num_seconds for _ in range(3))
-    tokens = [0.0] * num_seconds
-
-    def second(time_s: float) -> int:
-        return min(num_seconds - 1, max(0, int(time_s - began_s)))
-
-    for record in records:
-        (completed if record.failure is None else failed)[second(record.ended_s)] += 1
-        for number in range(second(record.sent_s), second(record.ended_s) + 1):
-            in_flight[number] += 1
-        if record.failure is None:
-            times_s = record.event_times_s or (record.ended_s,)
-            each = record.output_tokens / len(times_s)
-            for time_s in times_s:
-                tokens[second(time_s)] += each
-    columns = zip(completed, failed, tokens, in_flight, strict=True)
-    return [
-        Second(at_s=at, completed=done, failed=bad, output_tokens=tok, in_flight=busy)
-        for at, (done, bad, tok, busy) in enumerate(columns)
+    seconds = [
+        Second(at_s=at, completed=0, failed=0, output_tokens=0.0, in_flight=0.0)
+        for at in range(max(1, math.ceil(duration_s)))
     ]
+
+    def second(time_s: float) -> Second:
+        return seconds[min(len(seconds) - 1, max(0, int(time_s - began_s)))]
+
+    for record in _judged(records):
+        if record.failure is not None:
+            second(record.ended_s).failed += 1
+            continue
+        second(record.ended_s).completed += 1
+        times_s = record.event_times_s or (record.ended_s,)
+        for time_s in times_s:
+            second(time_s).output_tokens += record.output_tokens / len(times_s)
+    for record in records:
+        _add_to_flight(seconds, record.sent_s - began_s, record.ended_s - began_s)
+    return seconds
+
+
+def _add_to_flight(seconds: list[Second], from_s: float, to_s: float) -> None:
+    """One request more in each second, for as much of it as the request lasted."""
+    for each in seconds[max(0, int(from_s)) : math.ceil(to_s)]:
+        each.in_flight += max(0.0, min(to_s, each.at_s + 1) - max(from_s, each.at_s))
 
 
 def _ms(seconds: Sequence[float | None]) -> Distribution | None:

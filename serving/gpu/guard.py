@@ -96,7 +96,7 @@ class Guard:
             send,
             body,
             limit_s=self.settings.request_timeout_s,
-            fields=self._fields[path],
+            fields=given.keys(),
             on_error=self._on_error,
         )
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -67,10 +67,10 @@ class Passage:
         body: bytes,
         *,
         limit_s: float | None,
-        fields: frozenset[str] = frozenset(),
+        fields: Collection[str] = (),
         on_error: Callable[[ServingError], None],
     ) -> None:
-        """`fields`: those an error may be about; `on_error` hears of errors that can only end a
+        """`fields`: those of the request; `on_error` hears of errors that can only end a
         stream.
         """
         self._fields = fields

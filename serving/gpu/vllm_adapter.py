@@ -82,6 +82,8 @@ def find(name: str, modules: Sequence[str]) -> Any:
                     "vLLM is not installed here; install it, or set target_device to run the model "
                     "with the engines for CPUs"
                 ) from error
+            if not module.startswith(error.name or "?"):  # a library of vLLM's, not its own module
+                raise
         except AttributeError:
             continue
     raise ConfigError(
@@ -214,3 +216,8 @@ def device_memory_bytes() -> int:
     """All memory of one device (GPU of any make, or the CPU's) as vLLM's platform reports it."""
     total: int = find("current_platform", PLATFORMS).get_device_total_memory()
     return total
+
+
+def num_gpus_given() -> int:
+    """GPUs, of any make, that Ray gave the replica we are in."""
+    return len(find("get_gpu_ids", ("ray",))())

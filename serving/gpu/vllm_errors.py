@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections.abc import Collection
 from typing import Any
 
 from serving.errors import (
@@ -18,20 +19,21 @@ from serving.errors import (
 
 # vLLM says this in several wordings, all of which hold one of these.
 TOO_LONG = re.compile(r"maximum (context|model) length|max_model_len|longer than the maximum")
+# vLLM's own note at the end of some sentences.
+NOTE = re.compile(r" \(parameter=.*\)$", re.DOTALL)
 NO_SUCH_MODEL = re.compile(r"model .* does not exist", re.IGNORECASE)
 
 
-def as_serving_error(
-    status: int, body: bytes, fields: frozenset[str] = frozenset()
-) -> ServingError:
+def as_serving_error(status: int, body: bytes, fields: Collection[str] = ()) -> ServingError:
     """The error that an answer of vLLM's with `status` (400 or more) stands for.
 
-    `fields`: the names that the route knows; many of vLLM's sentences begin with one of them
-    where its answer names none.
+    `fields`: what the request held; many of vLLM's sentences speak of one of them where its answer
+    names none.
     """
     error = _error_object(body)
     message = _one_line(str(error.get("message") or f"vLLM answered with status {status}."))
-    param = _param(error.get("param")) or _first_word(message, fields)
+    message = NOTE.sub("", message)
+    param = _param(error.get("param")) or _spoken_of(message, fields)
     if status >= 500:
         return _server_error(status, message, param)
     if status == 404 and NO_SUCH_MODEL.search(message):
@@ -65,9 +67,13 @@ def _param(given: object) -> str | None:
     return given.removeprefix("body.") if given != "body" else None
 
 
-def _first_word(message: str, fields: frozenset[str]) -> str | None:
-    word = message.partition(" ")[0].strip("`':")
-    return word if word in fields else None
+def _spoken_of(message: str, fields: Collection[str]) -> str | None:
+    """The field a sentence begins with, or the only one in it; every other speaks of a model."""
+    words = re.findall(r"\w+", message)
+    if words and words[0] in fields:
+        return words[0]
+    found = set(words) & set(fields) - {"model"}
+    return found.pop() if len(found) == 1 else None
 
 
 def _with_param(message: str, param: str | None) -> str:

@@ -108,7 +108,7 @@ def vllm_arguments(
     *,
     model_config: Mapping[str, Any] | None = None,
     max_lora_rank: int | None = None,
-    executor: Literal["mp", "ray", "uni"] | None = None,
+    executor: Literal["mp", "ray"] | None = None,
 ) -> dict[str, Any]:
     """The settings as vLLM's arguments; those that vLLM is to choose are left out.
 

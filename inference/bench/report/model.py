@@ -114,7 +114,7 @@ class Second(Model):
     completed: int
     failed: int
     output_tokens: float
-    in_flight: int
+    in_flight: float  # on average
 
 
 class ClientReport(Model):

@@ -34,7 +34,7 @@ def llamaedge(report: Report) -> Table:
             _fact(facts, "inference_ram", text.size(environment.memory_bytes)),
             _model(report, run),
             _fact(facts, "context_length", _fact(facts, "max_model_len")),
-            _fact(facts, "workers"),
+            _fact(facts, "workers", _num_replicas(report)),
             run.load.concurrency,
             prompt_processing(run),
             _figure(run, run.throughput.output_tokens_per_s),
@@ -175,3 +175,10 @@ def _num_gpus(report: Report, run: RunReport) -> Cell:
     """The option, else what the server says; never the client's own."""
     server = _server(report, run)
     return _fact(report.settings, "gpus", server.num_gpus if server else None)
+
+
+def _num_replicas(report: Report) -> Cell:
+    """As our own servers say it in /version."""
+    resources = report.servers[0].version.get("resources") if report.servers else None
+    found = resources.get("num_replicas") if isinstance(resources, dict) else None
+    return found if isinstance(found, int) else None

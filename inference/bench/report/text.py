@@ -46,7 +46,7 @@ def percent(share: float) -> str:
     """0.981 is `98.1 %`; only all is `100 %`, and only nothing is `0 %`."""
     if not 0 < share < 1:
         return f"{share * 100:.0f} %"
-    return f"{min(max(share * 100, 0.1), 99.9):.1f} %"
+    return f"{min(max(share * 100, 0.1), 99.9):.1f}".removesuffix(".0") + " %"
 
 
 def size(num_bytes: float) -> str:

@@ -72,6 +72,13 @@ Slo = Annotated[
         rich_help_panel=HOW,
     ),
 ]
+Fact = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="What else a report should say, NAME=VALUE: provider=…, workers=4; repeat it.",
+        rich_help_panel=WHERE,
+    ),
+]
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -115,7 +122,14 @@ class How:
     cores: Cores = None
     prometheus: Prometheus = None
     slo: Slo = None
+    fact: Fact = None
     output: Output = None
+
+    def __post_init__(self) -> None:
+        for each in self.fact or []:
+            name, equals, _ = each.partition("=")
+            if not equals or not name:
+                raise ConfigError(f"--fact: {each!r} is not NAME=VALUE, such as workers=4")
 
     def yardsticks(self, server: ServerReport) -> Yardsticks:
         """Options go before what the server says."""

@@ -87,13 +87,18 @@ def without_values_of_headers(arguments: list[str]) -> list[str]:
 
 
 def settings(*groups: Any) -> dict[str, Any]:
-    """Every option of these groups, as it was in force; headers may hold keys and stay out."""
+    """Every option of these groups, as it was in force; headers may hold keys and stay out.
+
+    Facts stand beside them under their own names.
+    """
     found = {each.name: getattr(group, each.name) for group in groups for each in fields(group)}
-    return {
+    facts = found.pop("fact", None) or []
+    said = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in found.items()
         if name not in ("header", "output") and value is not None
     }
+    return {**said, **dict(each.split("=", 1) for each in facts)}
 
 
 def publish(report: Report, output: Path | None) -> None:

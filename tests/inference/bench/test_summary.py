@@ -149,6 +149,14 @@ def test_nothing_is_lost_or_counted_twice(records):
     assert RunReport.model_validate_json(run.model_dump_json()) == run
 
 
+@given(RECORDS)
+def test_requests_in_flight_are_a_mean_over_each_second(records):
+    run = summary(records)
+    lasted_s = sum(each.ended_s - each.sent_s for each in records)
+    assert sum(second.in_flight for second in run.timeline) == pytest.approx(lasted_s)
+    assert all(0 <= second.in_flight <= len(records) + 1e-9 for second in run.timeline)
+
+
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1))
 def test_a_distribution_is_in_order_and_holds_every_value(values):
     found = distribution(values)

@@ -30,8 +30,7 @@ def _distributions(group: Group) -> Gallery:
 
 def _courses(group: Group) -> Gallery:
     intro = (
-        "Second by second, from each run's start. "
-        "A request is in flight in every second that it touches."
+        "Second by second, from each run's start. Requests in flight are the mean over each second."
     )
     return Gallery(
         _titled("Over time", group), intro, legend(group.series), timelines.timelines(group)

@@ -96,6 +96,7 @@ WRONG = {
     "a cap for a closed loop": (("{url}", "--max-concurrency", 1), "--max-concurrency"),
     "no length": (("{url}", "--prompt-tokens", "many"), "--prompt-tokens"),
     "no objective": (("{url}", "--slo", "speed:1"), "--slo"),
+    "no fact": (("{url}", "--fact", "workers"), "--fact"),
     "no JSON": (("{url}", "--extra-body", "{{"), "--extra-body"),
     "no header": (("{url}", "--header", "x"), "--header"),
     "no trace": (("{url}", "--trace", "{tmp}/none.jsonl"), "none.jsonl"),
@@ -165,3 +166,17 @@ def test_control_c_writes_what_was_measured(tmp_path):
     assert run.interrupted
     assert run.requests.succeeded >= 1
     assert "interrupted" in out
+
+
+def test_facts_fill_the_tables_of_other_systems(anynode, tmp_path):
+    facts = ("--fact", "provider=Here", "--fact", "workers=4")
+    with live() as server:
+        anynode("bench", "serve", server.url, *QUICK, *facts, "-o", tmp_path / "out")
+        done = anynode(
+            "bench", "report", tmp_path / "out.json", "-o", tmp_path / "out", "--template",
+            "llamaedge",
+        )  # fmt: skip
+    assert done.code == 0, done.err
+    (row,) = (tmp_path / "out.llamaedge.csv").read_text().splitlines()[1:]
+    assert row.startswith("Here,")
+    assert ",4,8," in row
