@@ -83,6 +83,7 @@ class VLLMPredictDeployment:
         self._face = VLLMFace(
             face,
             self._engine,
+            max_input_len=settings.vllm.max_input_len,
             sinks=[RaySink(face.model_id)],
             resources=all_replicas(num_cpus(), settings.num_gpus),
         )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.errors import InvalidRequest, ServingError
+from serving.gpu.input_limit import InputLimit
 from serving.gpu.passage import Passage
+from serving.gpu.request_defaults import missing_defaults
 from serving.gpu.request_fields import refuse_unknown
 from serving.http.admission import AdmissionGate
 from serving.http.body import read_object
@@ -50,10 +53,12 @@ class Guard:
         app: ASGIApp,
         *,
         fields: Mapping[str, frozenset[str]],
+        input_limit: InputLimit | None,
+        max_model_len: int,
         offer: Callable[[], Offer],
         gate: AdmissionGate,
         readiness: Readiness,
-        check_engine: Callable[[], Any],
+        check_engine: Callable[[], Awaitable[None]],
         on_error: Callable[[ServingError], None],
     ) -> None:
         """`fields`: those each route knows; `check_engine` hears of errors that may be its death;
@@ -61,6 +66,8 @@ class Guard:
         """
         self._app = app
         self._fields = fields
+        self._input_limit = input_limit
+        self.max_model_len = max_model_len
         self._offer = offer
         self._gate = gate
         self._readiness = readiness
@@ -79,7 +86,11 @@ class Guard:
         given = await read_object(scope, recorded, self.settings.max_body_bytes)
         refuse_unknown(given, self._fields[path])
         self._offer().check_model(given.get("model"))
-        await self.forward(given, recorded.body(), scope, receive, send)
+        added = missing_defaults(path, given, self.settings, self.max_model_len)
+        if added:
+            given = {**given, **added}
+        body = json.dumps(given).encode() if added else recorded.body()
+        await self.forward(given, body, scope, receive, send)
 
     @property
     def settings(self) -> FaceSettings:
@@ -102,6 +113,8 @@ class Guard:
         try:
             if path in GENERATING:
                 async with self._gate.admit(num_sequences(path, given)):
+                    if self._input_limit is not None:
+                        await self._input_limit.check(path, given, scope)
                     await passage.run(self._app, scope)
             else:
                 await passage.run(self._app, scope)

@@ -40,7 +40,9 @@ class LegacyRoute:
         """Answer one request; what goes wrong before the answer has begun is raised."""
         given = await read_object(scope, receive, self._offer.settings.max_body_bytes)
         job, answer = self._understand(given, self._offer)
-        asked = completion_body(job, self._offer.settings.model_id, stream=answer.streams)
+        asked = completion_body(
+            job, self._offer.settings.model_id, self._guard.max_model_len, stream=answer.streams
+        )
         body = json.dumps(asked).encode()
         reply = Reply(answer, send)
         await self._guard.forward(asked, body, completion_scope(scope), receive, reply.take)
@@ -49,15 +51,16 @@ class LegacyRoute:
             await response(scope, receive, send)
 
 
-def completion_body(job: Job, model: str, *, stream: bool) -> dict[str, Any]:
-    """The job in the words of /v1/completions."""
+def completion_body(job: Job, model: str, max_model_len: int, *, stream: bool) -> dict[str, Any]:
+    """The job in the words of /v1/completions; a default is cut to what the model can take."""
     sampling: SamplingParams = job.sampling
+    default = min(sampling.default_max_tokens or max_model_len, max_model_len)
     return {
         "model": model,
         "prompt": job.prompts[0],
         "n": job.n,
         "stream": stream,
-        "max_tokens": sampling.max_tokens or sampling.default_max_tokens,
+        "max_tokens": sampling.max_tokens or default,
         "stop": list(sampling.stop),
         "logit_bias": {str(token): bias for token, bias in sampling.logit_bias.items()} or None,
         **{name: getattr(sampling, name) for name in SAME_WORDS},
@@ -67,9 +70,7 @@ def completion_body(job: Job, model: str, *, stream: bool) -> dict[str, Any]:
 def completion_scope(scope: Scope) -> Scope:
     """The request's scope, as if it had come to /v1/completions."""
     path = scope.get("root_path", "") + COMPLETIONS
-    # The body is another one than the client announced.
-    headers = [pair for pair in scope["headers"] if pair[0] != b"content-length"]
-    return {**scope, "path": path, "raw_path": path.encode(), "headers": headers}
+    return {**scope, "path": path, "raw_path": path.encode()}
 
 
 class Reply:

@@ -16,15 +16,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serving.errors import RequestTimeout, ServingError
 from serving.gpu.vllm_errors import as_serving_error
 
+ABOUT_THE_BODY = frozenset({b"content-type", b"content-length"})
 DISCONNECT: Message = {"type": "http.disconnect"}
 
 
 def as_json_request(scope: Scope) -> Scope:
-    """The request's scope, its body declared to be what it is: JSON, whatever the client said.
+    """The request's scope, its body declared to be what it is: JSON, of a length yet to be seen.
 
     With a version of ASGI below 2.4 Starlette listens for the client's leaving while it streams.
     """
-    headers = [pair for pair in scope["headers"] if pair[0] != b"content-type"]
+    headers = [pair for pair in scope["headers"] if pair[0] not in ABOUT_THE_BODY]
     return {
         **scope,
         "headers": [*headers, (b"content-type", b"application/json")],

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from serving.engine import CAPABILITIES, Engine
 from serving.errors import EngineDead, ServingError
 from serving.gpu.guard import Guard
+from serving.gpu.input_limit import InputLimit
 from serving.gpu.legacy_routes import LegacyRoute
 from serving.gpu.request_fields import fields_by_path
 from serving.gpu.vllm_adapter import VLLMEngine
@@ -45,12 +46,16 @@ class VLLMFace:
         settings: FaceSettings,
         engine: VLLMEngine,
         *,
+        max_input_len: int | None = None,
         keys: ApiKeys | None = None,
         sinks: Sequence[Sink] = (),
         resources: ReadResources | None = None,
     ) -> None:
-        """`keys`: None reads them from the environment; `sinks` hear of errors beside /metrics."""
+        """`max_input_len`: tokens of a prompt; None: as many as the model takes. `keys`: None reads
+        them from the environment. `sinks` hear of errors beside /metrics.
+        """
         self._engine = engine
+        self._max_input_len = max_input_len
         self._keys = ApiKeys.from_environment(os.environ) if keys is None else keys
         self._offer = Offer(settings, ENGINE_NAME, CAPABILITIES)
         self._readiness = Readiness()
@@ -67,22 +72,26 @@ class VLLMFace:
 
     def asgi_app(self) -> ASGIApp:
         """The application; may be mounted under any prefix."""
+        app, fields = self._engine.app, fields_by_path(self._engine.routes)
+        limit = self._max_input_len
         guard = Guard(
-            self._engine.app,
-            fields=fields_by_path(self._engine.routes),
+            app,
+            fields=fields,
+            input_limit=None if limit is None else InputLimit(app, limit, fields),
+            max_model_len=self._engine.max_model_len,
             offer=lambda: self._offer,
             gate=self.gate,
             readiness=self._readiness,
             check_engine=self._check_engine,
             on_error=self._count_error,
         )
-        app = Starlette(
+        house = Starlette(
             routes=[*self._status_routes(), *self._legacy_routes(guard)],
             middleware=self._middleware(),
             exception_handlers={404: refuse_http, 405: refuse_http},
         )
-        app.router.default = guard
-        return app
+        house.router.default = guard
+        return house
 
     def _middleware(self) -> list[Middleware]:
         return [

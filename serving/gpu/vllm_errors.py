@@ -69,7 +69,7 @@ def _param(given: object) -> str | None:
 
 def _spoken_of(message: str, fields: Collection[str]) -> str | None:
     """The field a sentence begins with, or the only one in it; every other speaks of a model."""
-    words = re.findall(r"\w+", message)
+    words: list[str] = re.findall(r"\w+", message)
     if words and words[0] in fields:
         return words[0]
     found = set(words) & set(fields) - {"model"}

@@ -30,7 +30,7 @@ async def serve(model: str, served: str, settings: VLLMSettings) -> None:
     )
     engine = await start_engine(vllm_arguments(settings, model, (served,)))
     try:
-        face = VLLMFace(face_settings, engine)
+        face = VLLMFace(face_settings, engine, max_input_len=settings.max_input_len)
         config = uvicorn.Config(face.asgi_app(), log_level="warning", timeout_graceful_shutdown=2)
         server = uvicorn.Server(config)
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)

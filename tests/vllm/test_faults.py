@@ -16,7 +16,7 @@ from tests.vllm.conftest import MODEL, Refused, replica
 
 
 def test_a_folder_without_a_model_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="vLLM could not start: .*"), replica(tmp_path):
+    with pytest.raises(Refused, match="vLLM could not start: "), replica(tmp_path):
         pass
 
 

@@ -91,7 +91,8 @@ def test_neutral_fields_of_openai_are_fine(served: Served) -> None:
 def test_a_client_that_leaves_a_stream_stops_its_work(served: Served) -> None:
     asked = {"model": MODEL, "prompt": "one two", "stream": True, **LONG}
     with httpx.stream("POST", f"{served.url}/v1/completions", json=asked, timeout=60) as answer:
-        next(answer.iter_lines())
+        lines = answer.iter_lines()  # kept: with it the connection would go
+        next(lines)
         wait_until_it_runs(served)
     wait_until_idle(served)
 
@@ -156,7 +157,31 @@ def test_routes_for_administrators_are_closed(served: Served, path: str) -> None
     assert answer.json()["error"]["code"] == "unknown_route"
 
 
-def test_tokenize_and_responses_are_vllms(served: Served) -> None:
+def test_tokenize_and_messages_are_vllms(served: Served) -> None:
     assert served.post("/tokenize", model=MODEL, prompt="one two").json()["count"] > 0
+    asked = {"model": MODEL, "max_tokens": 4, "messages": [{"role": "user", "content": "Hello"}]}
+    assert served.post("/v1/messages", **asked).json()["type"] == "message"
+
+
+def test_a_route_that_cannot_count_its_prompt_is_closed_where_prompts_are_limited(
+    served: Served,
+) -> None:
     answer = served.post("/v1/responses", model=MODEL, input="Hello", max_output_tokens=4)
-    assert answer.json()["object"] == "response"
+    assert answer.status_code == 400
+    assert "max_input_len" in answer.json()["error"]["message"]
+
+
+def test_prompts_that_are_too_long_are_refused_before_they_run(served: Served) -> None:
+    words = "one " * 300  # more than max_input_len, less than max_model_len
+    chat = {"model": MODEL, "messages": [{"role": "user", "content": words}], "max_tokens": 1}
+    for answer in (
+        served.ask(words, max_tokens=1),
+        served.ask([5] * 201, max_tokens=1),
+        served.ask(["one", words], max_tokens=1, stream=True),
+        served.post("/v1/chat/completions", **chat),
+        served.post("/v1/messages", **chat),
+        served.post("/generate", prompt=words, max_tokens=1),
+    ):
+        assert answer.status_code == 400
+        assert answer.json()["error"]["code"] == "context_length_exceeded"
+    assert served.ask([5] * 200, max_tokens=1).status_code == 200

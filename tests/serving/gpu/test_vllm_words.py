@@ -1,0 +1,112 @@
+"""serving.gpu.vllm_words and vllm_errors: vLLM's words and ours."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from serving.errors import (
+    ContextTooLong,
+    EngineDead,
+    InvalidRequest,
+    ModelNotFound,
+    ServingError,
+    UnsupportedField,
+)
+from serving.gpu.vllm_errors import as_serving_error
+from serving.gpu.vllm_words import command_words, first_sentence
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"model": "a b"}, ["--model=a b"]),
+        ({"enforce_eager": True}, ["--enforce-eager"]),
+        ({"enable_prefix_caching": False}, ["--no-enable-prefix-caching"]),
+        ({"served_model_name": ["a", "b"]}, ["--served-model-name", "a", "b"]),
+        ({"hf_overrides": {"a": [1]}}, ['--hf-overrides={"a": [1]}']),
+        ({"seed": 7, "swap": 0.5}, ["--seed=7", "--swap=0.5"]),
+        ({"quantization": None}, []),
+        ({"disable_log_stats": False}, []),  # it has no opposite, and is the default
+        ({"max_logprobs": True}, ["--max-logprobs"]),  # for vLLM to refuse: True is not 1
+    ],
+)
+def test_arguments_become_a_command_line(arguments, words):
+    defaults = {"disable_log_stats": False, "max_logprobs": 1}
+    assert command_words(arguments, defaults) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "1 validation error for ModelConfig\n  Value error, no such thing [type=value_error, "
+            "input=…]\n    For further information visit https://errors",
+            "no such thing",
+        ),
+        ("two\nlines", "two lines"),
+        ("", "ValueError"),
+    ],
+)
+def test_errors_become_one_sentence(text, sentence):
+    assert first_sentence(ValueError(text)) == sentence
+
+
+def test_endless_errors_are_cut():
+    assert len(first_sentence(ValueError("x" * 10_000))) < 500
+
+
+def answered(status, message, param=None, fields=()):
+    body = json.dumps({"error": {"message": message, "param": param, "code": status}}).encode()
+    return as_serving_error(status, body, fields)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "kind"),
+    [
+        (400, "This model's maximum context length is 9 tokens.", ContextTooLong),
+        (404, "The model `x` does not exist.", ModelNotFound),
+        (400, "anything", InvalidRequest),
+        (501, "The model does not support Completions API", UnsupportedField),
+        (503, "going away", EngineDead),
+        (500, "broken", ServingError),
+    ],
+)
+def test_each_answer_has_its_error(status, message, kind):
+    error = answered(status, message)
+    assert type(error) is kind
+    assert error.message == message
+
+
+@pytest.mark.parametrize(
+    ("message", "param", "fields", "expected"),
+    [
+        ("n must be at least 1, got 0.", None, {"n", "prompt"}, "n"),
+        ("You must pass at least one prompt", None, {"model", "prompt"}, "prompt"),
+        ("This model's prompt and stop differ", None, {"prompt", "stop"}, None),
+        ("wrong", "body.messages.0.content", (), "messages.0.content"),
+        ("wrong", "body", (), None),
+    ],
+)
+def test_the_field_is_found(message, param, fields, expected):
+    assert answered(400, message, param, fields).param == expected
+
+
+def test_pydantics_lists_become_one_sentence():
+    message = (
+        "2 validation errors:\n  {'type': 'missing', 'loc': 'body.messages', 'msg': "
+        "'Field required', 'input': {}}\n  {'type': 'x'}"
+    )
+    error = answered(400, message, "body.messages")
+    assert error.message == "messages: Field required."
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"error": "no"}', b'{"detail": "x"}'])
+def test_answers_of_another_shape_are_errors_too(body):
+    assert "status 400" in as_serving_error(400, body).message
+
+
+def test_vllms_notes_are_left_out():
+    error = answered(400, "too long. (parameter=max_tokens, value=9)")
+    assert error.message == "too long."
