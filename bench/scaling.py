@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
-from inference.bench.prompts.lengths import parse_length
-from inference.bench.prompts.synthetic import SyntheticPrompts
 
 from bench.servers import serving_config
 from inference.bench import runner
 from inference.bench.plan import Load, RunPlan, Target
+from inference.bench.prompts.lengths import parse_length
+from inference.bench.prompts.synthetic import SyntheticPrompts
 from inference.bench.report.model import RunReport
 
 NUM_REPLICAS = (1, 2, 4, 8)

@@ -16,12 +16,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from inference.bench.prompts.lengths import parse_length
-from inference.bench.prompts.synthetic import SyntheticPrompts
-from inference.bench.prompts.tokenizer import BenchTokenizer
 
 from bench import in_process
 from inference.bench.plan import Load, RunPlan, Target
+from inference.bench.prompts.lengths import parse_length
+from inference.bench.prompts.synthetic import SyntheticPrompts
+from inference.bench.prompts.tokenizer import BenchTokenizer
 from inference.bench.record import Prompt, RequestRecord, Send
 from serving.engines.onnx import GRAPH_FOLDER, OnnxEngine
 from serving.engines.onnx_decoder import OnnxDecoder
