@@ -16,10 +16,23 @@ ROOT = Path(__file__).parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 
+
+def extra(name: str) -> list[str]:
+    """What an extra asks for, with what those of ours ask for that it names."""
+    wanted: list[str] = []
+    for line in EXTRAS[name]:
+        asked = Requirement(line)
+        ours = asked.name == PROJECT["name"]
+        wanted += (
+            [each for other in sorted(asked.extras) for each in extra(other)] if ours else [line]
+        )
+    return wanted
+
+
 SETS = {
-    "base": PROJECT["dependencies"],
-    "dev": PROJECT["dependencies"] + EXTRAS["dev"],
-    "convert": EXTRAS["convert"],
+    "base": PROJECT["dependencies"] + extra("bench"),
+    "dev": PROJECT["dependencies"] + extra("dev"),
+    "convert": extra("convert"),
 }
 PYTHONS = ("3.11", "3.12", "3.13")
 

@@ -63,8 +63,9 @@ Dataset = Annotated[
 Stream = Annotated[
     bool, typer.Option("--stream/--no-stream", help="Ask for a stream.", rich_help_panel=WHAT)
 ]
-Temperature = Annotated[float | None, typer.Option(min=0, rich_help_panel=WHAT)]
-TopP = Annotated[float | None, typer.Option(min=0, max=1, rich_help_panel=WHAT)]
+UNSAID = "The server's own, if not said."
+Temperature = Annotated[float | None, typer.Option(min=0, help=UNSAID, rich_help_panel=WHAT)]
+TopP = Annotated[float | None, typer.Option(min=0, max=1, help=UNSAID, rich_help_panel=WHAT)]
 IgnoreEos = Annotated[
     bool,
     typer.Option(
