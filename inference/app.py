@@ -8,14 +8,16 @@ the weights nor an engine: nothing here touches them.
 # string instead of the class would make it hand over an unchecked dict.
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from inference.args import ApplicationArgs, TargetDevice
+from inference.args import GPU_ARGUMENTS, ApplicationArgs, TargetDevice
+from inference.gpu_settings import gpu_settings
+from inference.names import default_name, given
 from serving.cpu.deployment import CPUDeployment, CPUSettings
 from serving.engine import ENGINES, nearest
 from serving.errors import ConfigError
+from serving.gpu.deployment import GPUSettings, VLLMPredictDeployment, serve_options
 from serving.http import FaceSettings
-from serving.model_source import is_hub_id
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -31,11 +33,16 @@ SPARE_REQUESTS = 64
 
 def typed_app_builder(args: ApplicationArgs) -> "Application":
     """The Serve application that `args` describe; raises ConfigError where they cannot work."""
-    from ray import serve
-
-    settings = cpu_settings(args)
     for notice in args.notices():
         logger.warning(notice)
+    if args.uses_vllm:
+        return _gpu_application(gpu_settings(args), num_cpus=args.num_threads or 1)
+    return _cpu_application(args, cpu_settings(args))
+
+
+def _cpu_application(args: ApplicationArgs, settings: CPUSettings) -> "Application":
+    from ray import serve
+
     logger.info("engine %s for %s: %s", settings.engine, settings.model_name, engine_reason(args))
     deployment = serve.deployment(
         name="CPUDeployment",
@@ -43,6 +50,18 @@ def typed_app_builder(args: ApplicationArgs) -> "Application":
         ray_actor_options={"num_cpus": args.num_threads or 1},
     )
     return deployment(serve.ingress()(CPUDeployment)).bind(settings)
+
+
+def _gpu_application(settings: GPUSettings, num_cpus: int) -> "Application":
+    from ray import serve
+
+    logger.info("engine vllm for %s: no target_device is set", settings.model_name)
+    deployment = serve.deployment(
+        name="VLLMPredictDeployment",
+        max_ongoing_requests=settings.max_requests + SPARE_REQUESTS,
+        **serve_options(settings, num_cpus),
+    )
+    return deployment(serve.ingress()(VLLMPredictDeployment)).bind(settings)
 
 
 def cpu_settings(args: ApplicationArgs) -> CPUSettings:
@@ -57,14 +76,14 @@ def cpu_settings(args: ApplicationArgs) -> CPUSettings:
             model_id=args.served_model_name or default_name(args.model_name),
             max_num_seqs=args.batch_size,
             loopback_only=args.loopback_only,
-            **_given(
+            **given(
                 max_queued_requests=args.max_queued_requests,
                 request_timeout_s=args.request_timeout_s,
                 default_max_tokens=args.max_new_tokens,
                 default_temperature=args.temperature,
             ),
         ),
-        engine_settings=_given(
+        engine_settings=given(
             data_type=args.data_type,
             max_model_len=args.max_model_len,
             kv_cache_bytes=args.kv_cache_bytes,
@@ -74,15 +93,10 @@ def cpu_settings(args: ApplicationArgs) -> CPUSettings:
     )
 
 
-def _given(**settings: Any) -> dict[str, Any]:
-    """Those that were said; the rest keep the defaults of whoever they belong to."""
-    return {name: value for name, value in settings.items() if value is not None}
-
-
 def choose_engine(args: ApplicationArgs) -> str:
     """The engine named in `args`, or the one their target device calls for."""
     if args.engine is None:
-        assert args.target_device is not None  # _refuse_gpu saw to it
+        assert args.target_device is not None  # or the model runs on GPUs
         return CPU_ENGINES[args.target_device]
     if args.engine not in ENGINES and ":" not in args.engine:
         hint = nearest(args.engine, list(ENGINES))
@@ -99,21 +113,11 @@ def engine_reason(args: ApplicationArgs) -> str:
     return "named in args" if args.engine else f"target_device is {args.target_device}"
 
 
-def default_name(model_name: str) -> str:
-    """What callers say when nobody chose a name: a hub id as it is, else the folder's own name."""
-    return model_name if is_hub_id(model_name) else model_name.rstrip("/").rpartition("/")[2]
-
-
 def _refuse_gpu(args: ApplicationArgs) -> None:
-    if args.target_device is None and args.engine is None:
-        raise ConfigError(
-            "target_device: without it the model would run on GPUs, which this version does not "
-            "serve; set target_device: AMD or INTEL to run it on the CPU",
-            param="target_device",
-        )
-    if args.gpu_count is not None:
-        raise ConfigError(
-            "gpu_count: this application runs on the CPU (target_device or engine is set); "
-            "leave gpu_count out",
-            param="gpu_count",
-        )
+    for name in GPU_ARGUMENTS:
+        if getattr(args, name) is not None:
+            raise ConfigError(
+                f"{name}: this application runs on the CPU (target_device or engine is set); "
+                f"leave {name} out",
+                param=name,
+            )

@@ -28,6 +28,25 @@ from serving.engine import nearest
 # Other words for the same argument, in use before anynode.
 ALIASES = {"max_new_token": "max_new_tokens", "model_id": "served_model_name"}
 
+# Arguments that only vLLM's deployment takes.
+GPU_ARGUMENTS = (
+    "gpu_count",
+    "pipeline_parallel_size",
+    "across_nodes",
+    "replicas_per_gpu",
+    "gpu_memory_utilization",
+    "cpu_offload_gb",
+    "oom_fallback",
+    "load_in_8bit",
+    "load_in_4bit",
+    "cache_8bit",
+    "alpha_value",
+    "compress_pos_emb",
+    "max_input_len",
+    "lora_adapters",
+    "vllm_device",
+)
+
 DataType = Literal["auto", "int8", "bfloat16", "float16", "half", "float32", "float"]
 
 
@@ -52,7 +71,22 @@ class ApplicationArgs(BaseModel):
     data_type: DataType | None = None
     trust_remote_code: bool = False
     hf_token: SecretStr | None = None
-    gpu_count: PositiveInt | None = None
+    # vLLM on GPUs, where no target_device is given; checked by serving.gpu
+    gpu_count: PositiveInt | None = None  # GPUs of one replica: its tensor parallel size
+    pipeline_parallel_size: PositiveInt | None = None
+    across_nodes: bool | None = None  # a replica's GPUs may be on several nodes
+    replicas_per_gpu: PositiveInt | None = None
+    gpu_memory_utilization: PositiveFloat | None = None
+    cpu_offload_gb: NonNegativeFloat | None = None
+    oom_fallback: Literal["offload", "quantize"] | None = None
+    load_in_8bit: bool | None = None
+    load_in_4bit: bool | None = None
+    cache_8bit: bool | None = None
+    alpha_value: PositiveFloat | None = None
+    compress_pos_emb: PositiveFloat | None = None
+    max_input_len: PositiveInt | None = None
+    lora_adapters: dict[str, str] | None = None
+    vllm_device: Literal["gpu", "cpu"] | None = None  # cpu: a vLLM built for CPUs
 
     # How much at once
     batch_size: PositiveInt = 8  # sequences decoded together
@@ -95,6 +129,11 @@ class ApplicationArgs(BaseModel):
         if given is not None and given.get_secret_value().startswith("<"):
             raise ValueError("this is a placeholder; leave hf_token out and set HF_TOKEN instead")
         return given
+
+    @property
+    def uses_vllm(self) -> bool:
+        """Whether the model is VLLMPredictDeployment's; named devices and engines are the CPU's."""
+        return self.target_device is None and self.engine is None
 
     def notices(self) -> list[str]:
         """What is accepted but works otherwise than its word may suggest."""

@@ -30,6 +30,7 @@ HOMES = {
     "tokenizers": {"serving/tokenizer.py", "inference/bench/prompts/tokenizer.py"},
     "huggingface_hub": {"serving/model_source.py"},
     "torch": set[str](),
+    "vllm": set[str](),  # serving/gpu/vllm_adapter.py looks for its parts by name
     "matplotlib": {
         "inference/bench/report/plots/canvas.py",
         "inference/bench/report/plots/latencies.py",

@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from inference.app import default_name
 from inference.local.config import Application, LocalConfig
+from inference.names import default_name
 
 QUESTION = "What is the capital of France?"  # the demo model knows
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 from inference.app import cpu_settings
+from inference.args import ApplicationArgs
+from inference.gpu_settings import gpu_settings
 from inference.local import ports
 from inference.local.config import Application, LocalConfig
 from serving.cpu.deployment import NEED_NO_FILES, engine_settings
@@ -41,6 +44,9 @@ def check_port(host: str, port: int) -> None:
 def check_model(application: Application) -> None:
     """Raise ConfigError when the settings cannot work, or the model is missing or too big."""
     args = application.args
+    if args.uses_vllm:
+        check_vllm(args)
+        return
     settings = cpu_settings(args)
     folder = find_folder(args.model_name)
     if settings.engine in ENGINES:  # a user's own is imported where it runs, not here
@@ -51,6 +57,19 @@ def check_model(application: Application) -> None:
         raise no_such_folder(args.model_name)
     if settings.engine == "onnx":
         check_memory(check_folder(folder), args.kv_cache_bytes or 0, available_bytes())
+
+
+def check_vllm(args: ApplicationArgs) -> None:
+    """Raise ConfigError when the arguments contradict each other, or vLLM is not here."""
+    gpu_settings(args)
+    if find_spec("vllm") is None:
+        raise ConfigError(
+            "target_device: without it the model runs on GPUs through vLLM, which is not installed "
+            "here; set target_device: AMD or INTEL to run it on the CPU",
+            param="target_device",
+        )
+    if find_folder(args.model_name) is None and not is_hub_id(args.model_name):
+        raise no_such_folder(args.model_name)
 
 
 def check_folder(folder: Path) -> int:

