@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from inference.bench import probe
+from inference.bench import probe, prometheus
+from inference.bench.report import files
 from inference.bench.report.model import ServerReport
 from inference.bench.summary import Yardsticks
 from serving.errors import ConfigError
@@ -130,6 +131,13 @@ class How:
             name, equals, _ = each.partition("=")
             if not equals or not name:
                 raise ConfigError(f"--fact: {each!r} is not NAME=VALUE, such as workers=4")
+
+    def check(self) -> None:
+        """Before a run: raises ConfigError if results cannot be written or Prometheus not asked."""
+        if self.output:
+            files.check_writable(self.output)
+        if self.prometheus:
+            prometheus.check(self.prometheus)
 
     def yardsticks(self, server: ServerReport) -> Yardsticks:
         """Options go before what the server says."""

@@ -14,7 +14,6 @@ from inference.bench.plan import Arrivals, Load, RunPlan
 from inference.bench.prompts.tokenizer import BenchTokenizer
 from inference.bench.prompts.traced import TracedPrompts
 from inference.bench.record import PromptSource
-from inference.bench.report import files
 from inference.bench.trace import Trace, read_trace
 from inference.cli.bench import options, session
 from inference.cli.bench.groups import spread
@@ -147,10 +146,7 @@ class When:
 @spread
 def serve(url: options.Urls, what: What, when: When, whom: Whom, how: How) -> None:
     """Offer a load to a server and report what its callers saw."""
-    if how.output:
-        files.check_writable(how.output)
-    if how.prometheus:
-        prometheus.check(how.prometheus)
+    how.check()
     trace = read_trace(when.trace) if when.trace else None
     load = when.load(trace, how.seed)
     server = whom.server(url)

@@ -12,7 +12,6 @@ from inference.bench import prometheus
 from inference.bench.plan import Load, RunPlan, Target
 from inference.bench.probe import model_id
 from inference.bench.prompts.short_chats import ShortChats
-from inference.bench.report import files
 from inference.cli.bench import options, session
 from inference.cli.bench.groups import spread
 from inference.cli.bench.options import How, Whom
@@ -52,10 +51,7 @@ def stress(url: options.Urls, concurrency: Clients, stress: Stress, whom: Whom, 
 
     Runs of more than ten minutes are reported in rounds of ten minutes.
     """
-    if how.output:
-        files.check_writable(how.output)
-    if how.prometheus:
-        prometheus.check(how.prometheus)
+    how.check()
     server = whom.server(url)
     target = Target(
         urls=tuple(url),

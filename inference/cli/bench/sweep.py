@@ -13,7 +13,6 @@ from inference.bench import prometheus
 from inference.bench.arrivals import arrivals
 from inference.bench.knee import knee, why_stop
 from inference.bench.plan import Arrivals, Interrupt, Load, RunPlan
-from inference.bench.report import files
 from inference.bench.report.model import RunReport
 from inference.cli.bench import options, session
 from inference.cli.bench.groups import spread
@@ -117,10 +116,7 @@ def sweep(url: options.Urls, what: What, loads: Loads, whom: Whom, how: How) -> 
 
     It ends when throughput no longer grows, when requests fail, or when the objectives are missed.
     """
-    if how.output:
-        files.check_writable(how.output)
-    if how.prometheus:
-        prometheus.check(how.prometheus)
+    how.check()
     tried = loads.loads(how.seed)
     server = whom.server(url)
     target = what.target(url, server, whom)

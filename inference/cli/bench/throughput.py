@@ -45,10 +45,7 @@ def throughput(*, urls: Urls = None, levels: Levels, whom: Whom, how: How) -> No
     """
     parameters = read_parameters(levels.params) if levels.params else Parameters()
     urls = endpoints(urls, parameters)
-    if how.output:
-        files.check_writable(how.output)
-    if how.prometheus:
-        prometheus.check(how.prometheus)
+    how.check()
     whom = with_parameters(whom, parameters)
     loads = levels.loads(parameters.concurrent_levels)
     check = levels.check(parameters.safe_check)
