@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import uvloop
@@ -29,11 +29,12 @@ def run(
     A request that fails is counted. Raises ConfigError for a target that cannot be used at all.
     """
     interrupt = interrupt or Interrupt()
-    began = datetime.now(UTC)
     if plan.processes == 1:
         shares = [_here(plan, interrupt, progress)]
     else:
         shares = in_processes(plan, interrupt, progress)
+    # On the wall clock, and without what came before the load: the warm-up, making prompts.
+    began = datetime.now(UTC) - timedelta(seconds=time.perf_counter() - shares[0].began_s)
     records = [record for share in shares for record in share.records]
     facts = RunFacts(
         name=plan.name,

@@ -72,6 +72,8 @@ class Sender:
     ) -> RequestRecord:
         heard = exchange.reader
         text = "".join(heard.texts)
+        if self._target.route == "generate" and not self._target.stream:
+            text = text.removeprefix(prompt.text)  # a whole answer of /generate begins with it
         usage = heard.usage
         output, counted_by = len(heard.times_s), CountedBy.EVENTS
         if usage is not None:

@@ -150,6 +150,11 @@ class What:
 
     def target(self, urls: list[str], server: ServerReport, whom: Whom) -> Target:
         """Whom to ask and how; `server` is what the first URL said of itself."""
+        if self.route == "generate" and not self.stream and whom.tokenizer is None:
+            raise ConfigError(
+                "--no-stream: whole answers of /generate say no number of tokens; "
+                "leave it out, or give --tokenizer to count them"
+            )
         return Target(
             urls=tuple(urls),
             route=self.route,

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 
@@ -191,3 +192,11 @@ def test_a_wall_clock_that_is_set_back_changes_no_figure(monkeypatch):
     assert report.requests.succeeded == 4
     assert report.e2el_ms is not None
     assert 80 <= report.e2el_ms.min <= report.e2el_ms.max < 5000
+
+
+def test_a_run_starts_when_its_load_does_not_its_warm_up():
+    load = Load(concurrency=1, num_requests=1, warmup_requests=3)
+    before = datetime.now(UTC)
+    with live(echo(tokens_per_s=50), max_num_seqs=1) as server:
+        report = run(plan(server.url, load))
+    assert (report.started_at - before).total_seconds() >= 3 * 9 / 50

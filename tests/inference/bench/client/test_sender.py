@@ -39,7 +39,7 @@ def test_the_older_route_is_understood_too(stream):
         record = ask(server.url, route="generate", stream=stream)[0]
     assert record.failure is None
     assert record.counted_by is CountedBy.EVENTS
-    assert record.extra["text"].endswith(TEXT[:10])
+    assert record.extra["text"] == TEXT[:10]  # without the prompt, which whole answers repeat
 
 
 def test_every_field_that_is_asked_for_is_sent():

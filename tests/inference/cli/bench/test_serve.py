@@ -96,6 +96,7 @@ WRONG = {
     "a cap for a closed loop": (("{url}", "--max-concurrency", 1), "--max-concurrency"),
     "no length": (("{url}", "--prompt-tokens", "many"), "--prompt-tokens"),
     "no objective": (("{url}", "--slo", "speed:1"), "--slo"),
+    "nobody to count": (("{url}", "--route", "generate", "--no-stream"), "--tokenizer"),
     "no fact": (("{url}", "--fact", "workers"), "--fact"),
     "no JSON": (("{url}", "--extra-body", "{{"), "--extra-body"),
     "no header": (("{url}", "--header", "x"), "--header"),
