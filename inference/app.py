@@ -10,6 +10,7 @@ the weights nor an engine: nothing here touches them.
 import logging
 from typing import TYPE_CHECKING
 
+from inference import cluster
 from inference.args import GPU_ARGUMENTS, ApplicationArgs, TargetDevice
 from inference.gpu_settings import gpu_settings
 from inference.names import default_name, given
@@ -17,6 +18,8 @@ from serving.cpu.deployment import CPUDeployment, CPUSettings
 from serving.engine import ENGINES, nearest
 from serving.errors import ConfigError
 from serving.gpu.deployment import GPUSettings, VLLMPredictDeployment, serve_options
+from serving.gpu.gpu_arithmetic import check_cluster, idle_gpus
+from serving.gpu.placement import Wanted
 from serving.http import FaceSettings
 
 if TYPE_CHECKING:
@@ -47,7 +50,10 @@ def _cpu_application(args: ApplicationArgs, settings: CPUSettings) -> "Applicati
     deployment = serve.deployment(
         name="CPUDeployment",
         max_ongoing_requests=settings.max_requests + SPARE_REQUESTS,
-        ray_actor_options={"num_cpus": args.num_threads or 1},
+        ray_actor_options={
+            "num_cpus": args.num_threads or 1,
+            **given(label_selector=args.label_selector),
+        },
     )
     return deployment(serve.ingress()(CPUDeployment)).bind(settings)
 
@@ -56,12 +62,25 @@ def _gpu_application(settings: GPUSettings, num_cpus: int) -> "Application":
     from ray import serve
 
     logger.info("engine vllm for %s: no target_device is set", settings.model_name)
+    if settings.wanted is not None:
+        _check_cluster(settings.wanted)
     deployment = serve.deployment(
         name="VLLMPredictDeployment",
         max_ongoing_requests=settings.max_requests + SPARE_REQUESTS,
         **serve_options(settings, num_cpus),
     )
     return deployment(serve.ingress()(VLLMPredictDeployment)).bind(settings)
+
+
+def _check_cluster(wanted: Wanted) -> None:
+    """Raise ConfigError when Serve would wait for ever for GPUs that no node has."""
+    nodes = cluster.gpus_of_nodes()
+    if nodes is None or cluster.grows():
+        return
+    check_cluster(wanted, nodes)
+    for num_gpus in sorted(set(nodes) - {0}):
+        if not wanted.spans_nodes and (note := idle_gpus(wanted, num_gpus)) is not None:
+            logger.warning(note)
 
 
 def cpu_settings(args: ApplicationArgs) -> CPUSettings:

@@ -34,6 +34,7 @@ GPU_ARGUMENTS = (
     "pipeline_parallel_size",
     "across_nodes",
     "replicas_per_gpu",
+    "accelerator_type",
     "gpu_memory_utilization",
     "cpu_offload_gb",
     "oom_fallback",
@@ -76,6 +77,7 @@ class ApplicationArgs(BaseModel):
     pipeline_parallel_size: PositiveInt | None = None
     across_nodes: bool | None = None  # a replica's GPUs may be on several nodes
     replicas_per_gpu: PositiveInt | None = None
+    accelerator_type: str | None = None  # Ray's word for a GPU: L4, A100, AMD-Instinct-MI300X
     gpu_memory_utilization: PositiveFloat | None = None
     cpu_offload_gb: NonNegativeFloat | None = None
     oom_fallback: Literal["offload", "quantize"] | None = None
@@ -95,6 +97,8 @@ class ApplicationArgs(BaseModel):
     kv_cache_bytes: ByteSize | None = None
     max_queued_requests: NonNegativeInt | None = None
     num_threads: PositiveInt | None = None
+
+    label_selector: dict[str, str] | None = None  # labels of the nodes that may hold a replica
 
     # What a request that does not say otherwise gets
     max_new_tokens: PositiveInt | None = None

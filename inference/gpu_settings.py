@@ -31,6 +31,8 @@ def wanted(args: ApplicationArgs) -> Wanted:
             gpu_count=args.gpu_count,
             pipeline_parallel_size=args.pipeline_parallel_size,
             replicas_per_gpu=args.replicas_per_gpu,
+            accelerator_type=args.accelerator_type,
+            label_selector=args.label_selector,
         ),
     )
 

@@ -19,9 +19,11 @@ ROOMS = ("inference", "serving")
 HOMES = {
     "ray": {
         "inference/app.py",
+        "inference/cluster.py",
         "inference/strict.py",
         "inference/local/driver.py",
         "inference/local/haproxy.py",
+        "serving/gpu/reserved_gpus.py",
         "serving/http/ray_metrics.py",
         "serving/serve_resources.py",
     },

@@ -14,6 +14,7 @@ from inference.local.config import Application, LocalConfig
 from serving.cpu.deployment import NEED_NO_FILES, engine_settings
 from serving.engine import ENGINES, create_engine
 from serving.errors import ConfigError
+from serving.gpu.gpu_arithmetic import check_replicas
 from serving.http.auth import ApiKeys
 from serving.memory import available_bytes
 from serving.model_source import find_folder, is_hub_id, no_such_folder
@@ -46,6 +47,7 @@ def check_model(application: Application) -> None:
     args = application.args
     if args.uses_vllm:
         check_vllm(args)
+        check_replicas(application.num_replicas, args.replicas_per_gpu or 1)
         return
     settings = cpu_settings(args)
     folder = find_folder(args.model_name)

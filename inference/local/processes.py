@@ -1,4 +1,4 @@
-"""Process trees as /proc shows them: who descends from us, and how to be rid of them."""
+"""How to be rid of every process below this one, whatever has become of its parents."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import ctypes
 import os
 import signal
 import time
-from pathlib import Path
+
+from serving.processes import descendants
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -26,18 +27,6 @@ def end_with_parent() -> None:
 def _prctl(option: int, value: int) -> None:
     if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl failed")
-
-
-def descendants(root: int) -> list[int]:
-    """The pids of all living processes below `root`, parents before children."""
-    children: dict[int, list[int]] = {}
-    for pid, parent, state in _all_processes():
-        if state != "Z":
-            children.setdefault(parent, []).append(pid)
-    found = [root]
-    for pid in found:
-        found.extend(children.get(pid, ()))
-    return found[1:]
 
 
 def stop_descendants(grace_s: float = 1.0) -> None:
@@ -60,16 +49,3 @@ def _reap() -> None:
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
-
-
-def _all_processes() -> list[tuple[int, int, str]]:
-    """(pid, parent's pid, state) of every process on the machine."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            # A process may end between the listing and the reading.
-            with contextlib.suppress(OSError, ValueError):
-                # The command, in parentheses, may itself hold spaces and parentheses.
-                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
-                found.append((int(entry.name), int(parent), state))
-    return found

@@ -10,26 +10,22 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from starlette.types import ASGIApp
 
-from serving.cpu.serve_app import ServeApp
 from serving.engine import Engine, create_engine
 from serving.http import FaceSettings, ReplicaFace
 from serving.model_source import fetch_model
+from serving.serve_app import ServeApp, with_proxy
 from serving.types import EngineSettings
 
 logger = logging.getLogger("ray.serve")  # the log Serve keeps for its replicas
 
 NEED_NO_FILES = frozenset({"echo"})  # engines without a model
-
-# Serve's Python proxy pays for every chunk it forwards, HAProxy does not: behind the former a
-# stream's chunks are gathered for this long (docs/benchmarks.md has the figures).
-PROXY_COALESCE_MS = 50.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,13 +91,6 @@ class CPUDeployment:
         except Exception as error:
             self._face.failed(error)
             raise
-
-
-def with_proxy(face: FaceSettings) -> FaceSettings:
-    """The face's settings, fit for the proxy this replica is behind."""
-    if os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") == "1":
-        return face
-    return replace(face, coalesce_ms=PROXY_COALESCE_MS)
 
 
 def num_threads(settings: CPUSettings) -> int:

@@ -7,8 +7,10 @@ from `__serve_build_asgi_app__`. Ray calls every method here on the replica's on
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,17 +18,24 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from serving.cpu.deployment import with_proxy
-from serving.cpu.serve_app import ServeApp
 from serving.errors import ConfigError
 from serving.gpu.coalesce import CoalesceMiddleware
-from serving.gpu.memory_advice import Fallback, advice, fall_back, need
+from serving.gpu.cpu_device import bind_ranks, with_kv_cache
+from serving.gpu.gpu_arithmetic import check_replicas
+from serving.gpu.memory_advice import (
+    Fallback,
+    advice,
+    fall_back,
+    kv_cache_advice,
+    need,
+    recommendation,
+)
 from serving.gpu.model_shape import lora_rank, read_config, read_shape
 from serving.gpu.placement import (
     GPU_MEMORY_UTILIZATION,
     Executor,
     Wanted,
-    executor_here,
+    gpus_to_reserve,
     memory_share,
     place,
     place_on_cpu,
@@ -40,10 +49,15 @@ from serving.gpu.vllm_adapter import (
 )
 from serving.gpu.vllm_app import VLLMFace
 from serving.gpu.vllm_settings import VLLMSettings, vllm_arguments
+from serving.gpu.vllm_startup import StartupLog
 from serving.http.settings import FaceSettings
 from serving.model_source import fetch_model, find_folder
+from serving.serve_app import ServeApp, with_proxy
 
 logger = logging.getLogger("ray.serve")  # the log Serve keeps for its replicas
+
+PROGRESS_S = 1.0  # between two looks at how far the start is
+OUT_OF_MEMORY = re.compile(r"out of memory|OutOfMemory", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,33 +86,83 @@ class VLLMPredictDeployment:
     """Starts vLLM and answers HTTP for it."""
 
     async def __init__(self, settings: GPUSettings) -> None:  # type: ignore[misc]  # Serve awaits it
-        """Returns when the model answers, so that Serve sends nobody here before it does."""
+        """Returns at once; the model is loaded beside it, and `check_health` waits for that.
+
+        So the replica's own port tells how far a long start is, while Serve, which awaits the
+        first health check, sends nobody here before the model answers.
+        """
         from serving.http.ray_metrics import RaySink  # Ray is sure to be here, in its replica
         from serving.serve_resources import all_replicas
 
         face = with_proxy(settings.face)
         self._coalesce_s = face.coalesce_ms / 1000
-        logger.info("%s: reading weights of %s", face.model_id, settings.model_name)
-        self._engine = await start(settings, [ray_stat_logger()])
         self._face = VLLMFace(
             face,
-            self._engine,
             max_input_len=settings.vllm.max_input_len,
             sinks=[RaySink(face.model_id)],
             resources=all_replicas(num_cpus(), settings.num_gpus),
         )
-        logger.info("%s answers, engine vllm", face.model_id)
+        self._model_id = face.model_id
+        self._doing = ""
+        self._engine: VLLMEngine | None = None
+        self._start = asyncio.create_task(self._load(settings))
+
+    async def _load(self, settings: GPUSettings) -> None:
+        try:
+            check_share(settings)
+            folder = await self._fetch(settings)
+            self._gpus = await reserved(settings)
+            self._engine = await self._started(settings, folder)
+        except Exception as error:
+            self._face.failed(error)
+            raise
+        self._face.ready(self._engine)
+        freeze_garbage()
+        logger.info("%s answers, engine vllm", self._model_id)
+
+    async def _fetch(self, settings: GPUSettings) -> Path:
+        self._tell(f"fetching {settings.model_name}")
+        token = settings.hf_token or os.environ.get("HF_TOKEN")
+        return await asyncio.to_thread(lambda: fetch_model(settings.model_name, token=token))
+
+    async def _started(self, settings: GPUSettings, folder: Path) -> VLLMEngine:
+        startup = StartupLog(folder)
+        telling = asyncio.create_task(self._tell_progress(startup))
+        try:
+            return await start(settings, folder, startup, [ray_stat_logger()], node_gpus())
+        finally:
+            telling.cancel()
+            startup.close()
+
+    async def _tell_progress(self, startup: StartupLog) -> None:
+        while True:
+            self._tell(await asyncio.to_thread(startup.progress))
+            await asyncio.sleep(PROGRESS_S)
+
+    def _tell(self, what: str) -> None:
+        if what != self._doing:
+            logger.info("%s: %s", self._model_id, what)
+            self._doing = what
+            self._face.loading(what)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         app = self._face.asgi_app()
         if self._coalesce_s:
             app = CoalesceMiddleware(app, self._coalesce_s)
-        return ServeApp(app, self._engine.unload)
+        return ServeApp(app, self._unload)
+
+    async def _unload(self) -> None:
+        self._start.cancel()
+        if self._engine is not None:
+            await self._engine.unload()
 
     async def check_health(self) -> None:
-        """Raise EngineDead when Serve should replace this replica."""
+        """Return when the model answers; raise ConfigError where it cannot be started, EngineDead
+        when Serve should replace this replica.
+        """
+        await asyncio.shield(self._start)
         try:
-            await self._engine.check_health()
+            await self._face.check_health()
         except Exception as error:
             self._face.failed(error)
             raise
@@ -109,26 +173,90 @@ def num_cpus() -> int:
     return int(os.environ.get("OMP_NUM_THREADS", "1"))
 
 
-async def start(settings: GPUSettings, stat_loggers: list[Any]) -> VLLMEngine:
-    """vLLM with the model; where it does not fit, once more with the fallback that was chosen.
+def freeze_garbage() -> None:
+    """What the start has made stays: the collector need not walk it again while requests run."""
+    gc.collect()
+    gc.freeze()
 
-    Raises ConfigError, which tells how much memory was needed where that was the reason.
+
+def check_share(settings: GPUSettings) -> None:
+    """Raise ConfigError when the deployment's replicas do not fill the GPUs they share."""
+    from serving.serve_resources import fixed_replicas
+
+    num_replicas = fixed_replicas()
+    if settings.wanted is not None and num_replicas is not None:
+        check_replicas(num_replicas, settings.wanted.replicas_per_gpu)
+
+
+async def reserved(settings: GPUSettings) -> Any:
+    """Whatever holds this replica's GPUs if Ray gave it none; None where it did, or needs none."""
+    wanted = settings.wanted
+    missing = 0.0 if wanted is None else gpus_to_reserve(wanted, num_gpus_given())
+    if not missing:
+        return None
+    from serving.gpu.reserved_gpus import reserve_gpus
+
+    return await reserve_gpus(missing)
+
+
+def node_gpus() -> int:
+    """GPUs of the node this replica is on."""
+    from serving.serve_resources import gpus_of_this_node
+
+    return gpus_of_this_node()
+
+
+async def start(
+    settings: GPUSettings,
+    folder: Path,
+    startup: StartupLog,
+    stat_loggers: list[Any] | None = None,
+    num_gpus: int = 1,
+) -> VLLMEngine:
+    """vLLM with the model in `folder`; where it does not fit, once more with the fallback chosen.
+
+    `num_gpus`: those of the node, for advice. Raises ConfigError, which tells how much memory was
+    needed where that was the reason.
     """
-    token = settings.hf_token or os.environ.get("HF_TOKEN")
-    folder = await asyncio.to_thread(lambda: fetch_model(settings.model_name, token=token))
     told = with_share(settings)
+    if settings.wanted is None:
+        bind_ranks(told.tensor_parallel_size)
     try:
-        return await start_engine(arguments(settings, told, folder), stat_loggers=stat_loggers)
+        engine = await start_engine(
+            arguments(settings, told, folder), startup=startup, stat_loggers=stat_loggers
+        )
     except ConfigError as error:
-        instead = what_fits(told, folder, settings.oom_fallback, error)
+        instead = what_fits(told, folder, settings.oom_fallback, error, num_gpus)
         logger.warning("%s; trying %s", error.message, settings.oom_fallback)
-    return await start_engine(arguments(settings, instead, folder), stat_loggers=stat_loggers)
+    else:
+        log_better_use(told, folder, num_gpus)
+        return engine
+    startup.clear()
+    return await start_engine(
+        arguments(settings, instead, folder), startup=startup, stat_loggers=stat_loggers
+    )
+
+
+def log_better_use(told: VLLMSettings, folder: Path, num_gpus: int) -> None:
+    """Say so when the model would fit fewer GPUs than each replica takes."""
+    shape = read_shape(folder) if told.num_gpus > 1 else None
+    if shape is None:
+        return
+    best = recommendation(shape, told, available_bytes(told), num_gpus)
+    if best is not None and best.tensor_parallel_size < told.num_gpus:
+        logger.warning(
+            "gpu_count: a replica takes %d GPUs and would fit %d; on this node's %d GPUs %s",
+            told.num_gpus,
+            best.tensor_parallel_size,
+            num_gpus,
+            best.sentence(),
+        )
 
 
 def with_share(settings: GPUSettings) -> VLLMSettings:
-    """vLLM's settings with this replica's share of its GPU's memory."""
+    """vLLM's settings with this replica's share of its device's memory."""
     if settings.wanted is None:
-        return settings.vllm
+        return with_kv_cache(settings.vllm, os.environ)
     share = memory_share(settings.wanted, settings.vllm.gpu_memory_utilization)
     return replace(settings.vllm, gpu_memory_utilization=share)
 
@@ -153,26 +281,37 @@ def model_for_workers(settings: GPUSettings, folder: Path) -> Path | str:
 
 
 def executor(settings: GPUSettings) -> Executor:
-    """How vLLM's workers run, given what Ray gave this replica."""
+    """How vLLM's workers run."""
     if settings.wanted is None:
         return place_on_cpu(1, settings.vllm.tensor_parallel_size).executor
-    return executor_here(settings.wanted, place(settings.wanted).executor, num_gpus_given())
+    return place(settings.wanted).executor
+
+
+def available_bytes(told: VLLMSettings) -> int:
+    """What vLLM may use of each GPU's memory."""
+    share = told.gpu_memory_utilization or GPU_MEMORY_UTILIZATION
+    return int(device_memory_bytes() * share)
 
 
 def what_fits(
-    told: VLLMSettings, folder: Path, how: Fallback | None, error: ConfigError
+    told: VLLMSettings, folder: Path, how: Fallback | None, error: ConfigError, num_gpus: int
 ) -> VLLMSettings:
     """The settings to try after `error`; raises it, with advice where memory is the reason."""
     shape = read_shape(folder)
     if shape is None:
         raise error
-    share = told.gpu_memory_utilization or GPU_MEMORY_UTILIZATION
-    available = int(device_memory_bytes() * share)
-    if need(shape, told).total_bytes <= available:
-        raise error
-    instead = None if how is None else fall_back(shape, told, available, how)
+    if (said := kv_cache_advice(shape, told)) is not None:
+        raise ConfigError(f"{error.message}; {said}", param="kv_cache_bytes") from error
+    room = available = available_bytes(told)
+    needed = need(shape, told).total_bytes
+    if needed <= available:
+        if not OUT_OF_MEMORY.search(error.message):
+            raise error
+        # vLLM has measured more than we reckon: what helps must need a tenth less.
+        room = needed * 9 // 10
+    instead = None if how is None else fall_back(shape, told, room, how)
     if instead is None:
-        message = f"{error.message}; {advice(shape, told, available)}"
+        message = f"{error.message}; {advice(shape, told, available, num_gpus, room)}"
         raise ConfigError(message, param="model_name") from error
     return instead
 

@@ -5,6 +5,7 @@ in OpenAI's words, and vLLM's answer in the older shapes.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
@@ -31,21 +32,23 @@ SAME_WORDS = (
 class LegacyRoute:
     """One of the two routes, as an ASGI application."""
 
-    def __init__(self, understand: Understand, guard: Guard, offer: Offer) -> None:
+    def __init__(self, understand: Understand, guard: Callable[[], Guard], offer: Offer) -> None:
+        """`guard` is who lets requests to vLLM; raises while there is nobody behind it."""
         self._understand = understand
         self._guard = guard
         self._offer = offer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; what goes wrong before the answer has begun is raised."""
+        guard = self._guard()
         given = await read_object(scope, receive, self._offer.settings.max_body_bytes)
         job, answer = self._understand(given, self._offer)
         asked = completion_body(
-            job, self._offer.settings.model_id, self._guard.max_model_len, stream=answer.streams
+            job, self._offer.settings.model_id, guard.max_model_len, stream=answer.streams
         )
         body = json.dumps(asked).encode()
         reply = Reply(answer, send)
-        await self._guard.forward(asked, body, completion_scope(scope), receive, reply.take)
+        await guard.forward(asked, body, completion_scope(scope), receive, reply.take)
         if not answer.streams:
             response = json_response(answer.whole(reply.collected(), {}))
             await response(scope, receive, send)

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from serving.gpu.gpu_arithmetic import GIB, OVERHEAD_BYTES, Recommendation, recommend
 from serving.gpu.model_shape import DEFAULT_BYTES, ModelShape
-from serving.gpu.placement import GIB, OVERHEAD_BYTES
 from serving.gpu.vllm_settings import DATA_TYPES, VLLMSettings
 
 # Bits per weight, with their scales, against the 16 that ModelShape counts. Embeddings and the
@@ -132,20 +132,67 @@ def _offload(shape: ModelShape, settings: VLLMSettings, available_bytes: int) ->
         yield Remedy("cpu_offload_gb", gib, replace(settings, cpu_offload_gb=gib))
 
 
-def advice(shape: ModelShape, settings: VLLMSettings, available_bytes: int) -> str:
-    """How much is needed, how much there is, and what to set; one sentence for the operator."""
+def advice(
+    shape: ModelShape,
+    settings: VLLMSettings,
+    available_bytes: int,
+    num_gpus: int = 1,
+    room_bytes: int | None = None,
+) -> str:
+    """How much is needed, how much there is, and what to set; one sentence for the operator.
+
+    `num_gpus`: those of the node, for advice on how to use them all. `room_bytes`: what must do,
+    where less than is available has turned out to be free.
+    """
     wants = need(shape, settings)
-    fitting = _one_of_each(remedies(shape, settings, available_bytes))
+    room = available_bytes if room_bytes is None else room_bytes
+    fitting = _one_of_each(remedies(shape, settings, room))
     cure = (
         "set " + ", or ".join(f"{each.name}: {_yaml(each.value)}" for each in fitting)
         if fitting
         else "no single setting makes it fit: use larger GPUs, more of them (gpu_count), or a "
         "smaller model"
     )
+    best = recommendation(shape, settings, room, num_gpus)
+    there = f"has {_gib(available_bytes)}"
+    if room < available_bytes:
+        there += ", which was not enough"
+    use = "" if best is None else f"; for the {num_gpus} GPUs of this node {best.sentence()}"
     return (
         f"each GPU needs about {_gib(wants.total_bytes)} ({_gib(wants.weight_bytes)} of weights, "
         f"{_gib(wants.kv_bytes)} of KV cache for one full-length request, "
-        f"{_gib(wants.overhead_bytes)} for the rest) and has {_gib(available_bytes)}; {cure}"
+        f"{_gib(wants.overhead_bytes)} for the rest) and {there}; {cure}{use}"
+    )
+
+
+def kv_cache_advice(shape: ModelShape, settings: VLLMSettings) -> str | None:
+    """What to set when `kv_cache_bytes` is less than one request may need; None: it is enough."""
+    wanted = need(shape, settings).kv_bytes
+    given = settings.kv_cache_bytes
+    if given is None or given >= wanted:
+        return None
+    tokens = settings.max_model_len or shape.max_model_len
+    fitting = tokens * given // wanted // CONTEXT_STEP * CONTEXT_STEP
+    shorter = f", or max_model_len: {fitting}" if fitting else ""
+    return (
+        f"kv_cache_bytes: {given} is less than the {wanted} that one request of {tokens} tokens "
+        f"needs on each GPU; set kv_cache_bytes: {wanted}{shorter}"
+    )
+
+
+def recommendation(
+    shape: ModelShape, settings: VLLMSettings, available_bytes: int, num_gpus: int
+) -> Recommendation | None:
+    """How a node's GPUs are used best for this model as it is set; None: there is but one way."""
+    if num_gpus < 2:
+        return None
+    alone = need(shape, replace(settings, tensor_parallel_size=1, pipeline_parallel_size=1))
+    return recommend(
+        weight_bytes=alone.weight_bytes,
+        kv_bytes=alone.kv_bytes,
+        usable_bytes=available_bytes,
+        num_gpus=num_gpus,
+        num_attention_heads=shape.num_attention_heads,
     )
 
 

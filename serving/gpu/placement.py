@@ -1,4 +1,4 @@
-"""Which GPUs one replica takes, and how many replicas fit: decisions only, before Ray is asked.
+"""Which GPUs one replica takes: decisions only, before Ray is asked.
 
 On one node a replica's actor holds all of its GPUs itself. Ray gives an actor's resources on one
 node or not at all, which is as strict as a STRICT_PACK placement group; the replica sees its GPUs
@@ -10,7 +10,8 @@ Nothing here knows whose GPUs they are: Ray calls NVIDIA's and AMD's `GPU` alike
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from serving.errors import ConfigError
@@ -20,10 +21,6 @@ Executor = Literal["mp", "ray"] | None
 
 GPU_MEMORY_UTILIZATION = 0.92  # vLLM's own default
 SMALLEST_SHARE = 10_000  # Ray counts ten-thousandths of a GPU
-GIB = 2**30
-# Activations, captured graphs and the driver's own memory, per GPU: what weights and KV cache are
-# not. A guess that errs low; vLLM measures the truth when it starts.
-OVERHEAD_BYTES = 1 * GIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +32,8 @@ class Wanted:
     replicas_per_gpu: int = 1
     across_nodes: bool | None = None  # None: only with pipeline_parallel_size
     num_cpus: float = 1
+    accelerator_type: str | None = None  # Ray's word for a product: L4, H100, AMD-Instinct-MI300X
+    label_selector: Mapping[str, str] = field(default_factory=dict)  # of a node's labels
 
     def __post_init__(self) -> None:
         """Raises ConfigError for what no placement can satisfy."""
@@ -72,35 +71,49 @@ class Placement:
     """What Serve is told about a deployment, and how vLLM's workers run in it."""
 
     ray_actor_options: dict[str, Any]
-    placement_group_bundles: list[dict[str, float]] | None = None
-    placement_group_strategy: str | None = None
+    placement_group: Mapping[str, Any] = field(default_factory=dict)  # Serve's words for one
     executor: Executor
 
     def serve_options(self) -> dict[str, Any]:
         """Keyword arguments of `serve.deployment`."""
-        options: dict[str, Any] = {"ray_actor_options": self.ray_actor_options}
-        if self.placement_group_bundles is not None:
-            options["placement_group_bundles"] = self.placement_group_bundles
-            options["placement_group_strategy"] = self.placement_group_strategy
-        return options
+        return {"ray_actor_options": self.ray_actor_options, **self.placement_group}
 
 
 def place(wanted: Wanted) -> Placement:
     """Where one replica goes."""
-    if not wanted.spans_nodes:
-        return Placement(
-            ray_actor_options={"num_cpus": wanted.num_cpus, "num_gpus": gpus_of_actor(wanted)},
-            executor=None if wanted.num_gpus == 1 else "mp",
-        )
-    # The replica itself is in the first bundle, and needs no GPU: vLLM's workers take them.
-    first = {"CPU": wanted.num_cpus, "GPU": 1.0}
-    others: list[dict[str, float]] = [{"GPU": 1.0} for _ in range(wanted.num_gpus - 1)]
+    if wanted.spans_nodes:
+        return _across_nodes(wanted)
+    options: dict[str, Any] = {"num_cpus": wanted.num_cpus, "num_gpus": gpus_of_actor(wanted)}
+    if wanted.accelerator_type is not None:
+        options["accelerator_type"] = wanted.accelerator_type
+    return Placement(
+        ray_actor_options=options | _labels(wanted),
+        executor=None if wanted.num_gpus == 1 else "mp",
+    )
+
+
+def _across_nodes(wanted: Wanted) -> Placement:
+    """The replica itself is in the first bundle, and needs no GPU: vLLM's workers take them."""
+    gpu = {"GPU": 1.0}
+    if wanted.accelerator_type is not None:
+        gpu[f"accelerator_type:{wanted.accelerator_type}"] = 0.001  # as Ray itself asks for one
+    bundles = [{"CPU": wanted.num_cpus, **gpu}, *([gpu] * (wanted.num_gpus - 1))]
+    group: dict[str, Any] = {
+        "placement_group_bundles": bundles,
+        "placement_group_strategy": "PACK",  # as few nodes as hold them
+    }
+    if wanted.label_selector:
+        selectors = [dict(wanted.label_selector)] * len(bundles)
+        group["placement_group_bundle_label_selector"] = selectors
     return Placement(
         ray_actor_options={"num_cpus": wanted.num_cpus, "num_gpus": 0},
-        placement_group_bundles=[first, *others],
-        placement_group_strategy="PACK",  # as few nodes as hold them
+        placement_group=group,
         executor="ray",
     )
+
+
+def _labels(wanted: Wanted) -> dict[str, Any]:
+    return {"label_selector": dict(wanted.label_selector)} if wanted.label_selector else {}
 
 
 def place_on_cpu(num_cpus: float, tensor_parallel_size: int = 1) -> Placement:
@@ -129,92 +142,18 @@ def memory_share(wanted: Wanted, gpu_memory_utilization: float | None) -> float 
     return math.floor(whole * SMALLEST_SHARE / wanted.replicas_per_gpu) / SMALLEST_SHARE
 
 
-def executor_here(wanted: Wanted, planned: Executor, num_gpus_given: int) -> Executor:
-    """How vLLM's workers run in a replica to which Ray gave `num_gpus_given` GPUs.
+def gpus_to_reserve(wanted: Wanted, num_gpus_given: int) -> float:
+    """What a replica must take for itself when Ray gave it `num_gpus_given` GPUs; usually 0.
 
-    A config's `ray_actor_options` replaces ours whole, and with it the GPUs. Then vLLM reserves
-    them by a placement group of its own, so that the replica still holds what it uses and nothing
-    else. Raises ConfigError where the config says a different number.
+    A config's `ray_actor_options` replaces ours whole, and with it the GPUs. Raises ConfigError
+    where the config says a different number.
     """
-    if planned == "ray" or num_gpus_given == wanted.num_gpus:
-        return planned
+    if wanted.spans_nodes or num_gpus_given == wanted.num_gpus:
+        return 0
     if num_gpus_given:
         raise ConfigError(
             f"ray_actor_options.num_gpus: Ray gave this replica {num_gpus_given}, but gpu_count "
             f"{wanted.gpu_count} needs {wanted.num_gpus}; leave num_gpus out, or make them equal",
             param="ray_actor_options",
         )
-    if wanted.replicas_per_gpu > 1:
-        raise ConfigError(
-            f"replicas_per_gpu: the config's ray_actor_options replaces ours and takes no GPU; add "
-            f"num_gpus: {gpus_of_actor(wanted)} to it",
-            param="ray_actor_options",
-        )
-    return "ray"
-
-
-def replicas_on(num_gpus: int, wanted: Wanted) -> int:
-    """How many replicas `num_gpus` GPUs hold; ConfigError when some GPUs would stay idle."""
-    replicas, idle = divmod(num_gpus, wanted.num_gpus)
-    if idle or not replicas:
-        fitting = [size for size in range(1, num_gpus + 1) if num_gpus % size == 0]
-        raise ConfigError(
-            f"gpu_count: {num_gpus} GPUs / {wanted.num_gpus} for each replica = {replicas} "
-            f"replicas and {idle} GPUs left over; use {_or(fitting)} GPUs for each",
-            param="gpu_count",
-        )
-    return replicas * wanted.replicas_per_gpu
-
-
-def check_replicas(num_replicas: int, replicas_per_gpu: int) -> None:
-    """Raises ConfigError when the last GPU would hold fewer replicas than the others."""
-    gpus, left = divmod(num_replicas, replicas_per_gpu)
-    if left:
-        raise ConfigError(
-            f"num_replicas: {num_replicas} replicas / {replicas_per_gpu} on each GPU = {gpus} GPUs "
-            f"and {left} left over, whose GPU would be part empty; use {gpus * replicas_per_gpu} "
-            f"or {(gpus + 1) * replicas_per_gpu}",
-            param="num_replicas",
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Recommendation:
-    """How to use some GPUs for one model."""
-
-    tensor_parallel_size: int
-    num_replicas: int
-
-    def sentence(self) -> str:
-        """For a log or an error."""
-        return (
-            f"set gpu_count: {self.tensor_parallel_size} and num_replicas: {self.num_replicas} "
-            "(more replicas serve more than wider ones)"
-        )
-
-
-def recommend(
-    *,
-    weight_bytes: int,
-    kv_bytes: int,
-    gpu_memory_bytes: int,
-    num_gpus: int,
-    num_attention_heads: int | None = None,
-    gpu_memory_utilization: float = GPU_MEMORY_UTILIZATION,
-) -> Recommendation | None:
-    """The narrowest replicas that hold the model, and as many of them; None: it fits on none.
-
-    `kv_bytes`: KV cache that one replica should have at least. A width must divide the number of
-    GPUs, so that none stays idle, and of attention heads, as vLLM asks.
-    """
-    usable = gpu_memory_bytes * gpu_memory_utilization - OVERHEAD_BYTES
-    for width in range(1, num_gpus + 1):
-        divides = num_gpus % width == 0 and (num_attention_heads or width) % width == 0
-        if divides and weight_bytes + kv_bytes <= usable * width:
-            return Recommendation(width, num_gpus // width)
-    return None
-
-
-def _or(sizes: list[int]) -> str:
-    words = [str(size) for size in sizes]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+    return gpus_of_actor(wanted)

@@ -21,7 +21,8 @@ from starlette.types import ASGIApp
 
 from serving.engine import nearest
 from serving.errors import ConfigError, EngineDead
-from serving.gpu.vllm_words import command_words, first_sentence
+from serving.gpu.vllm_startup import StartupLog
+from serving.gpu.vllm_words import command_words, one_sentence
 
 # Where releases keep them, the newest first.
 CLI_ARGS = (
@@ -68,6 +69,8 @@ APP_ARGUMENTS = frozenset(
         "trust_request_mm_kwargs",
     }
 )
+# What vLLM raises for settings and models that do not work; anything else is a fault of its own.
+START_ERRORS = (ValueError, RuntimeError, OSError, NotImplementedError, AssertionError)
 SHUTDOWN_S = 5.0  # what running requests and worker processes get to end in good order
 
 
@@ -122,7 +125,7 @@ def parse_arguments(arguments: Mapping[str, Any]) -> Any:
         raise _wrong_argument(error.argument_name or "", error.message) from error
     except (TypeError, ValueError) as error:
         raise ConfigError(
-            f"engine_kwargs: {first_sentence(error)}", param="engine_kwargs"
+            f"engine_kwargs: {one_sentence(str(error))}", param="engine_kwargs"
         ) from error
     return args
 
@@ -169,15 +172,21 @@ class VLLMEngine:
 
 
 async def start_engine(
-    arguments: Mapping[str, Any], *, stat_loggers: Sequence[Any] | None = None
+    arguments: Mapping[str, Any],
+    *,
+    startup: StartupLog,
+    stat_loggers: Sequence[Any] | None = None,
 ) -> VLLMEngine:
     """vLLM with `arguments` (names of its engine arguments), ready to serve.
 
-    Blocks the event loop while weights are read, as vLLM's own server does: its client must be
-    made on the loop that will use it. Raises ConfigError when it cannot start.
+    Importing vLLM and reading weights happen in a thread; the event loop that will use it goes on.
+    Raises ConfigError when it cannot start, with the cause from `startup` where vLLM logged one.
     """
-    args = parse_arguments(arguments)
-    client = _start_client(args, stat_loggers)
+    args = await asyncio.to_thread(parse_arguments, arguments)
+    try:
+        client = await asyncio.to_thread(_start_client, args, stat_loggers)
+    except START_ERRORS as error:
+        raise _cannot_start(error, startup) from error
     try:
         tasks = await client.get_supported_tasks()
         app = find("build_app", BUILD_APP)(args, tasks, client.model_config)
@@ -185,26 +194,22 @@ async def start_engine(
         await find("init_app_state", INIT_APP_STATE)(client, app.state, args, tasks)
     except BaseException as error:
         client.shutdown(SHUTDOWN_S)
-        if isinstance(error, ValueError | RuntimeError | OSError):
-            raise _cannot_start(error) from error
+        if isinstance(error, START_ERRORS):
+            raise _cannot_start(error, startup) from error
         raise
     return VLLMEngine(client, app)
 
 
 def _start_client(args: Any, stat_loggers: Sequence[Any] | None) -> Any:
-    async_llm = find("AsyncLLM", ASYNC_LLM)
-    engine_args = find("AsyncEngineArgs", ENGINE_ARGS)
-    try:
-        return async_llm.from_engine_args(
-            engine_args.from_cli_args(args),
-            stat_loggers=None if stat_loggers is None else list(stat_loggers),
-        )
-    except (ValueError, RuntimeError, OSError, NotImplementedError, AssertionError) as error:
-        raise _cannot_start(error) from error
+    return find("AsyncLLM", ASYNC_LLM).from_engine_args(
+        find("AsyncEngineArgs", ENGINE_ARGS).from_cli_args(args),
+        stat_loggers=None if stat_loggers is None else list(stat_loggers),
+    )
 
 
-def _cannot_start(error: BaseException) -> ConfigError:
-    return ConfigError(f"vLLM could not start: {first_sentence(error)}")
+def _cannot_start(error: BaseException, startup: StartupLog) -> ConfigError:
+    reason = one_sentence(startup.cause() or str(error) or type(error).__name__)
+    return ConfigError(f"vLLM could not start: {reason}")
 
 
 def ray_stat_logger() -> Any:

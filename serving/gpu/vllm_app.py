@@ -10,9 +10,8 @@ from collections.abc import Sequence
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, generate_latest
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.engine import CAPABILITIES
 from serving.errors import EngineDead, ServingError
@@ -22,14 +21,13 @@ from serving.gpu.legacy_routes import LegacyRoute
 from serving.gpu.request_fields import fields_by_path
 from serving.gpu.vllm_adapter import VLLMEngine
 from serving.http.admission import AdmissionGate
-from serving.http.auth import ApiKeys, AuthMiddleware
-from serving.http.errors import ErrorMiddleware, refuse_http
+from serving.http.auth import ApiKeys
+from serving.http.errors import refuse_http
 from serving.http.legacy import understand_generate, understand_root
-from serving.http.loopback import LoopbackOnlyMiddleware
 from serving.http.metrics import ERRORS, FaceMetrics, Sink
+from serving.http.middleware import middleware
 from serving.http.offer import Offer
 from serving.http.readiness import Readiness
-from serving.http.request_ids import RequestIdMiddleware
 from serving.http.settings import FaceSettings
 from serving.http.status import ROUTES, StatusRoutes
 from serving.resources import ReadResources
@@ -38,12 +36,19 @@ ENGINE_NAME = "vllm"
 
 
 class VLLMFace:
-    """Speaks HTTP for one running vLLM; everything happens on its event loop."""
+    """Speaks HTTP for one vLLM, while it starts too; everything happens on its event loop.
+
+    ::
+
+        face = VLLMFace(FaceSettings(model_id="llama"))
+        app = face.asgi_app()            # answers 503 and says why, until:
+        face.loading("reading weights")
+        face.ready(engine)
+    """
 
     def __init__(
         self,
         settings: FaceSettings,
-        engine: VLLMEngine,
         *,
         max_input_len: int | None = None,
         keys: ApiKeys | None = None,
@@ -53,86 +58,107 @@ class VLLMFace:
         """`max_input_len`: tokens of a prompt; None: as many as the model takes. `keys`: None reads
         them from the environment. `sinks` hear of errors beside /metrics.
         """
-        self._engine = engine
+        self._engine: VLLMEngine | None = None
+        self._guard: Guard | None = None
         self._max_input_len = max_input_len
         self._keys = ApiKeys.from_environment(os.environ) if keys is None else keys
         self._offer = Offer(settings, ENGINE_NAME, CAPABILITIES)
         self._readiness = Readiness()
-        self._readiness.ready()
         self._errors = ErrorCount(settings.model_id)
         self._metrics = FaceMetrics(sinks)
         self._resources = resources
         # vLLM holds those that wait, too: see Guard.
         self.gate = AdmissionGate(settings.max_num_seqs + settings.max_queued_requests, 0)
 
+    def loading(self, what: str) -> None:
+        """Answer 503 and say that vLLM is busy with `what`."""
+        self._readiness.loading(what)
+
+    def ready(self, engine: VLLMEngine) -> None:
+        """Hand requests to `engine` from now on."""
+        self._engine = engine
+        self._guard = self._made_guard(engine)
+        self._readiness.ready()
+
     def failed(self, error: Exception) -> None:
         """Answer 503 and say why: this replica will not recover."""
         self._readiness.failed(error)
 
+    @property
+    def max_model_len(self) -> int:
+        """Tokens of a prompt and its answer."""
+        return self._running().max_model_len
+
+    async def check_health(self) -> None:
+        """Raise EngineDead if requests can no longer be served."""
+        await self._running().check_health()
+
     def asgi_app(self) -> ASGIApp:
         """The application; may be mounted under any prefix."""
-        app, fields = self._engine.app, fields_by_path(self._engine.routes)
+        status = StatusRoutes(
+            engine=self,
+            offer=lambda: self._offer,
+            gate=self.gate,
+            readiness=self._readiness,
+            exposition=self._exposition,
+            resources=self._resources,
+            routes=self._routes,
+        )
+        house = Starlette(
+            routes=[*status.app_routes(), *self._legacy_routes()],
+            middleware=middleware(
+                keys=self._keys,
+                loopback_only=self._offer.settings.loopback_only,
+                on_error=self._count_error,
+            ),
+            exception_handlers={404: refuse_http, 405: refuse_http},
+        )
+        house.router.default = self._to_vllm
+        return house
+
+    async def _to_vllm(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._open_guard()(scope, receive, send)
+
+    def _open_guard(self) -> Guard:
+        """Raises EngineLoading or EngineDead where nobody stands behind it yet."""
+        if self._guard is None:
+            self._readiness.check()
+            raise AssertionError("ready, but without an engine")
+        return self._guard
+
+    def _running(self) -> VLLMEngine:
+        assert self._engine is not None  # nobody asks before `ready`
+        return self._engine
+
+    def _made_guard(self, engine: VLLMEngine) -> Guard:
+        app, fields = engine.app, fields_by_path(engine.routes)
         limit = self._max_input_len
-        guard = Guard(
+        return Guard(
             app,
             fields=fields,
             input_limit=None if limit is None else InputLimit(app, limit, fields),
-            max_model_len=self._engine.max_model_len,
+            max_model_len=engine.max_model_len,
             offer=lambda: self._offer,
             gate=self.gate,
             readiness=self._readiness,
             check_engine=self._check_engine,
             on_error=self._count_error,
         )
-        house = Starlette(
-            routes=[*self._status_routes(), *self._legacy_routes(guard)],
-            middleware=self._middleware(),
-            exception_handlers={404: refuse_http, 405: refuse_http},
-        )
-        house.router.default = guard
-        return house
-
-    def _middleware(self) -> list[Middleware]:
-        return [
-            Middleware(RequestIdMiddleware),
-            Middleware(ErrorMiddleware, on_error=self._count_error),
-            *([Middleware(LoopbackOnlyMiddleware)] if self._offer.settings.loopback_only else []),
-            Middleware(AuthMiddleware, keys=self._keys),
-        ]
-
-    def _status_routes(self) -> list[Route]:
-        status = StatusRoutes(
-            engine=self._engine,
-            offer=lambda: self._offer,
-            gate=self.gate,
-            readiness=self._readiness,
-            exposition=self._exposition,
-            resources=self._resources,
-            routes=self._routes(),
-        )
-        return [
-            Route("/", status.root, methods=["GET"]),
-            Route("/health", status.health, methods=["GET"]),
-            Route("/version", status.version, methods=["GET"]),
-            Route("/metrics", status.metrics, methods=["GET"]),
-            Route("/v1/models", status.models, methods=["GET"]),
-            Route("/v1/models/{model_id:path}", status.model, methods=["GET"]),
-        ]
 
     def _routes(self) -> list[str]:
         """What GET / lists: the house's routes, and what else this vLLM serves."""
-        served = PUBLIC & fields_by_path(self._engine.routes).keys()
+        served = fields_by_path([] if self._engine is None else self._engine.routes).keys() & PUBLIC
         return [*ROUTES, *sorted({f"POST {path}" for path in served} - set(ROUTES))]
 
-    def _legacy_routes(self, guard: Guard) -> list[Route]:
+    def _legacy_routes(self) -> list[Route]:
         return [
-            Route(path, LegacyRoute(understand, guard, self._offer), methods=["POST"])
+            Route(path, LegacyRoute(understand, self._open_guard, self._offer), methods=["POST"])
             for path, understand in (("/", understand_root), ("/generate", understand_generate))
         ]
 
     async def _check_engine(self) -> None:
         try:
-            await self._engine.check_health()
+            await self.check_health()
         except EngineDead as error:
             self._readiness.failed(error)
 

@@ -39,11 +39,10 @@ def _word(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def first_sentence(error: BaseException) -> str:
+def one_sentence(text: str) -> str:
     """What an error says, on one line: pydantic's heading and its links are left out."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     if lines and PYDANTIC_HEAD in lines[0]:
         lines = [line for line in lines[1:] if not line.startswith("For further information")]
-    text = " ".join(lines) or type(error).__name__
-    text = text.partition(" [type=")[0].removeprefix("Value error, ")
+    text = " ".join(lines).partition(" [type=")[0].removeprefix("Value error, ")
     return text if len(text) <= LONGEST_SENTENCE else f"{text[:LONGEST_SENTENCE]}…"

@@ -17,7 +17,7 @@ class Readiness:
         self._since_s = time.monotonic()
 
     def loading(self, what: str) -> None:
-        """It is busy with `what` ("reading weights") and cannot answer yet."""
+        """It is busy with `what` ("reading weights") and cannot answer yet; may be said often."""
         self._change("loading", what)
 
     def ready(self) -> None:
@@ -47,4 +47,6 @@ class Readiness:
         return int(time.monotonic() - self._since_s)
 
     def _change(self, status: Literal["loading", "ready", "dead"], detail: str) -> None:
-        self.status, self._detail, self._since_s = status, detail, time.monotonic()
+        if status != self.status:
+            self._since_s = time.monotonic()
+        self.status, self._detail = status, detail

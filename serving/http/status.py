@@ -12,6 +12,7 @@ from typing import Protocol
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from serving.errors import EngineDead
 from serving.http.admission import AdmissionGate
@@ -51,7 +52,9 @@ LIBRARIES = (
 class Served(Protocol):
     """What these routes ask of whatever serves the model."""
 
-    max_model_len: int
+    @property
+    def max_model_len(self) -> int:
+        """Tokens of a prompt and its answer."""
 
     async def check_health(self) -> None:
         """Raise EngineDead if requests can no longer be served."""
@@ -69,9 +72,9 @@ class StatusRoutes:
         readiness: Readiness,
         exposition: Callable[[], bytes],
         resources: ReadResources | None = None,
-        routes: Sequence[str] = ROUTES,
+        routes: Callable[[], Sequence[str]] = lambda: ROUTES,
     ) -> None:
-        """`exposition` writes the metrics as they are now; `routes` are what GET / lists."""
+        """`exposition` writes the metrics as they are now; `routes` says what GET / lists."""
         self._routes = routes
         self._resources = resources
         self._engine = engine
@@ -82,10 +85,21 @@ class StatusRoutes:
         self._created = int(time.time())
         self._versions = installed_versions()
 
+    def app_routes(self) -> list[Route]:
+        """Where each of them answers."""
+        return [
+            Route("/", self.root, methods=["GET"]),
+            Route("/health", self.health, methods=["GET"]),
+            Route("/version", self.version, methods=["GET"]),
+            Route("/metrics", self.metrics, methods=["GET"]),
+            Route("/v1/models", self.models, methods=["GET"]),
+            Route("/v1/models/{model_id:path}", self.model, methods=["GET"]),
+        ]
+
     async def root(self, request: Request) -> Response:
         """GET /: what this is."""
         offer = self._offer()
-        about = {"name": "anynode", "model": offer.settings.model_id, "routes": self._routes}
+        about = {"name": "anynode", "model": offer.settings.model_id, "routes": self._routes()}
         return json_response(
             {**about, "message": f"POST /v1/chat/completions with {about['model']!r}"}
         )

@@ -1,4 +1,4 @@
-"""A replica in a process of its own: `python -m tests.vllm.server <JSON of VLLMSettings>`.
+"""A replica in a process of its own: `python -m tests.vllm.server MODEL NAME <VLLMSettings JSON>`.
 
 Prints its port when it answers, and ends when its standard input does.
 """
@@ -14,10 +14,12 @@ import sys
 import uvicorn
 
 from serving.errors import ConfigError
-from serving.gpu.vllm_adapter import start_engine
+from serving.gpu.deployment import GPUSettings, start
 from serving.gpu.vllm_app import VLLMFace
-from serving.gpu.vllm_settings import VLLMSettings, vllm_arguments
+from serving.gpu.vllm_settings import VLLMSettings
+from serving.gpu.vllm_startup import StartupLog
 from serving.http.settings import FaceSettings
+from serving.model_source import fetch_model
 
 
 async def serve(model: str, served: str, settings: VLLMSettings) -> None:
@@ -28,9 +30,16 @@ async def serve(model: str, served: str, settings: VLLMSettings) -> None:
         max_queued_requests=16,
         request_timeout_s=float(os.environ.get("REQUEST_TIMEOUT_S", "60")),
     )
-    engine = await start_engine(vllm_arguments(settings, model, (served,)))
+    told = GPUSettings(model_name=model, face=face_settings, vllm=settings, wanted=None)
+    folder = fetch_model(model)
+    startup = StartupLog(folder)
     try:
-        face = VLLMFace(face_settings, engine, max_input_len=settings.max_input_len)
+        engine = await start(told, folder, startup)
+    finally:
+        startup.close()
+    try:
+        face = VLLMFace(face_settings, max_input_len=settings.max_input_len)
+        face.ready(engine)
         config = uvicorn.Config(face.asgi_app(), log_level="warning", timeout_graceful_shutdown=2)
         server = uvicorn.Server(config)
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -15,11 +15,10 @@ from serving.cpu.deployment import (
     CPUDeployment,
     CPUSettings,
     engine_settings,
-    with_proxy,
 )
-from serving.cpu.serve_app import ServeApp
 from serving.errors import ConfigError, EngineDead
 from serving.http import FaceSettings
+from serving.serve_app import ServeApp, with_proxy
 
 
 def settings(**changes: Any) -> CPUSettings:

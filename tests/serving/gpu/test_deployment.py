@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from serving.errors import ConfigError
+from serving.errors import ConfigError, EngineDead
 from serving.gpu import deployment
-from serving.gpu.deployment import GPUSettings, arguments, serve_options, start, with_share
+from serving.gpu.deployment import (
+    GPUSettings,
+    VLLMPredictDeployment,
+    arguments,
+    serve_options,
+    start,
+    with_share,
+)
 from serving.gpu.placement import Wanted
 from serving.gpu.vllm_settings import VLLMSettings
+from serving.gpu.vllm_startup import StartupLog
 from serving.http import FaceSettings
+from tests.serving.gpu.fake_vllm import FakeEngine
 
+OUT_OF_MEMORY = "vLLM could not start: CUDA out of memory"
 DEMO_MODEL = Path(__file__).parents[3] / "models" / "anynode-demo"
 PLAIN = GPUSettings(
     model_name=str(DEMO_MODEL),
@@ -62,18 +75,24 @@ def test_serve_is_told_the_cpus_and_the_gpus():
     assert on_cpu == {"ray_actor_options": {"num_cpus": 2, "num_gpus": 0}}
 
 
-def started(monkeypatch: pytest.MonkeyPatch, settings: GPUSettings) -> list[dict[str, Any]]:
+def started(
+    monkeypatch: pytest.MonkeyPatch, settings: GPUSettings, error: str = OUT_OF_MEMORY
+) -> list[dict[str, Any]]:
     """What vLLM was told, each time, by a start of which only one with changes succeeds."""
     told: list[dict[str, Any]] = []
 
-    async def start_engine(arguments: dict[str, Any], *, stat_loggers: Any) -> str:
+    async def start_engine(arguments: dict[str, Any], *, startup: Any, stat_loggers: Any) -> str:
         told.append(arguments)
         if len(told) == 1:
-            raise ConfigError("vLLM could not start: CUDA out of memory")
+            raise ConfigError(error)
         return "engine"
 
     monkeypatch.setattr(deployment, "start_engine", start_engine)
-    assert asyncio.run(start(settings, [])) == "engine"
+    startup = StartupLog(DEMO_MODEL)
+    try:
+        assert asyncio.run(start(settings, DEMO_MODEL, startup, num_gpus=8)) == "engine"
+    finally:
+        startup.close()
     return told
 
 
@@ -85,8 +104,109 @@ def test_a_model_that_does_not_fit_is_explained(monkeypatch):
 def test_another_failure_is_left_as_it_is(monkeypatch):
     monkeypatch.setattr(deployment, "device_memory_bytes", lambda: 80 * 2**30)
     with pytest.raises(ConfigError) as caught:
-        started(monkeypatch, replace(PLAIN, oom_fallback="offload"))
-    assert caught.value.message == "vLLM could not start: CUDA out of memory"
+        started(monkeypatch, replace(PLAIN, oom_fallback="offload"), "vLLM could not start: no")
+    assert caught.value.message == "vLLM could not start: no"
+
+
+def test_where_the_reckoning_says_it_fits_vllm_is_believed(monkeypatch):
+    monkeypatch.setattr(deployment, "device_memory_bytes", lambda: 80 * 2**30)
+    with pytest.raises(ConfigError, match=r"has 73\.6 GiB, which was not enough; "):
+        started(monkeypatch, PLAIN)
+
+
+def test_a_kv_cache_that_is_too_small_is_named(monkeypatch):
+    small = replace(PLAIN, vllm=replace(PLAIN.vllm, kv_cache_bytes=1_000_000))
+    with pytest.raises(ConfigError, match="kv_cache_bytes: 1000000 is less than") as caught:
+        started(monkeypatch, small, "vLLM could not start: no room for one request")
+    assert caught.value.param == "kv_cache_bytes"
+
+
+def test_a_replica_that_is_wider_than_needed_is_told_in_the_log(monkeypatch, caplog):
+    monkeypatch.setattr(deployment, "device_memory_bytes", lambda: 80 * 2**30)
+    told = replace(PLAIN.vllm, tensor_parallel_size=4)
+    deployment.log_better_use(told, DEMO_MODEL, 8)
+    assert "gpu_count: a replica takes 4 GPUs and would fit 1" in caplog.text
+    assert "set gpu_count: 1 and num_replicas: 8" in caplog.text
+
+
+class Started:
+    """What start() gives, as far as the deployment asks."""
+
+    dead = False
+    unloaded = False
+
+    def __init__(self) -> None:
+        self.app, self.routes, self.max_model_len = FakeEngine().app, [], 100
+
+    async def check_health(self) -> None:
+        if self.dead:
+            raise EngineDead("vLLM's engine process has died.")
+
+    async def unload(self) -> None:
+        self.unloaded = True
+
+
+@asynccontextmanager
+async def deployed(monkeypatch: pytest.MonkeyPatch, start: Any) -> AsyncIterator[Any]:
+    """A deployment as Serve makes one, with a client at its own port."""
+    monkeypatch.setattr(deployment, "start", start)
+    monkeypatch.setattr(deployment, "node_gpus", lambda: 1)
+    monkeypatch.setattr(deployment, "ray_stat_logger", lambda: None)
+    monkeypatch.setattr(deployment, "check_share", lambda settings: None)
+    monkeypatch.setattr("serving.http.ray_metrics.RaySink", lambda model_name: NoSink())
+    made = VLLMPredictDeployment.__new__(VLLMPredictDeployment)
+    await VLLMPredictDeployment.__init__(made, PLAIN)  # type: ignore[func-returns-value]
+    transport = httpx.ASGITransport(made.__serve_build_asgi_app__())
+    async with httpx.AsyncClient(transport=transport, base_url="http://replica") as http:
+        yield made, http
+
+
+class NoSink:
+    def add(self, metric: Any, value: float, label: str | None = None) -> None:
+        pass
+
+
+def test_its_own_port_answers_while_the_first_health_check_waits(monkeypatch):
+    async def test() -> None:
+        may_go_on = asyncio.Event()
+
+        async def start(*given: Any) -> Started:
+            await may_go_on.wait()
+            return Started()
+
+        async with deployed(monkeypatch, start) as (made, http):
+            waiting = asyncio.create_task(made.check_health())
+            await asyncio.sleep(0.05)
+            health = (await http.get("/health")).json()
+            assert (health["status"], health["model"]) == ("loading", "demo")
+            assert health["doing"] == "starting vLLM's processes"
+            assert not waiting.done()
+            may_go_on.set()
+            await waiting
+            assert (await http.get("/health")).status_code == 200
+            made._engine.dead = True
+            with pytest.raises(EngineDead):
+                await made.check_health()
+            assert (await http.get("/health")).json()["status"] == "dead"
+            await made._unload()
+            assert made._engine.unloaded
+
+    asyncio.run(test())
+
+
+def test_a_start_that_fails_fails_the_first_health_check(monkeypatch):
+    async def test() -> None:
+        async def start(*given: Any) -> Started:
+            raise ConfigError("vLLM could not start: no such model")
+
+        async with deployed(monkeypatch, start) as (made, http):
+            for _ in range(2):
+                with pytest.raises(ConfigError, match="no such model"):
+                    await made.check_health()
+            health = (await http.get("/health")).json()
+            assert (health["status"], "no such model" in health["error"]) == ("dead", True)
+
+    asyncio.run(test())
 
 
 def test_the_fallback_is_tried_once(monkeypatch):

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.gpu.memory_advice import advice, fall_back, need, remedies
+from serving.gpu.gpu_arithmetic import GIB, OVERHEAD_BYTES
+from serving.gpu.memory_advice import (
+    advice,
+    fall_back,
+    kv_cache_advice,
+    need,
+    recommendation,
+    remedies,
+)
 from serving.gpu.model_shape import ModelShape
-from serving.gpu.placement import GIB, OVERHEAD_BYTES
 from serving.gpu.vllm_settings import VLLMSettings
 
 LLAMA_8B = ModelShape(
@@ -111,3 +121,33 @@ def test_where_nothing_helps_it_says_so():
         max_model_len=512,
     )
     assert "no single setting" in advice(huge, VLLMSettings(), GIB // 2)
+
+
+def test_what_was_not_enough_is_said_so_with_what_needs_less():
+    said = advice(LLAMA_8B, VLLMSettings(), 24 * GIB, room_bytes=15 * GIB)
+    assert "has 24.0 GiB, which was not enough; set load_in_8bit: true" in said
+
+
+def test_the_gpus_of_the_node_are_used_by_replicas_first():
+    said = advice(LLAMA_8B, VLLMSettings(), 12 * GIB, num_gpus=8)
+    assert "for the 8 GPUs of this node set gpu_count: 2 and num_replicas: 4" in said
+    told = VLLMSettings(tensor_parallel_size=4)
+    best = recommendation(LLAMA_8B, told, 40 * GIB, 8)
+    assert (best.tensor_parallel_size, best.num_replicas) == (1, 8)
+    assert recommendation(LLAMA_8B, told, 40 * GIB, 1) is None
+
+
+@given(SHAPES, SETTINGS, st.integers(1, 100 * GIB))
+def test_a_kv_cache_that_is_too_small_is_answered_by_one_that_is_not(shape, settings, given_bytes):
+    told = replace(settings, kv_cache_bytes=given_bytes)
+    said = kv_cache_advice(shape, told)
+    wanted = need(shape, told).kv_bytes
+    if given_bytes >= wanted:
+        assert said is None
+    else:
+        assert f"set kv_cache_bytes: {wanted}" in said
+        assert kv_cache_advice(shape, replace(told, kv_cache_bytes=wanted)) is None
+        shorter = re.search(r"max_model_len: (\d+)", said)
+        if shorter:
+            less = replace(told, max_model_len=int(shorter[1]))
+            assert kv_cache_advice(shape, less) is None

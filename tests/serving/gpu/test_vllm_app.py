@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from serving.errors import ConfigError
 from serving.gpu.vllm_app import VLLMFace
 from serving.http.auth import ApiKeys
 from serving.http.settings import FaceSettings
@@ -23,16 +24,18 @@ def house(
     *,
     keys: ApiKeys | None = None,
     max_input_len: int | None = None,
+    ready: bool = True,
     **settings: Any,
 ) -> None:
     async def run() -> None:
         engine = FakeEngine()
         face = VLLMFace(
             FaceSettings(model_id=MODEL, **settings),
-            engine,
             keys=keys or ApiKeys(),
             max_input_len=max_input_len,
         )
+        if ready:
+            face.ready(engine)
         transport = httpx.ASGITransport(face.asgi_app())
         async with httpx.AsyncClient(transport=transport, base_url="http://replica") as http:
             await test(http, engine, face)
@@ -203,3 +206,38 @@ def test_a_default_is_cut_to_what_the_model_takes():
         assert engine.asked[-1].max_tokens == engine.max_model_len
 
     house(test, default_max_tokens=1000)
+
+
+def test_while_it_loads_it_says_what_it_is_doing():
+    async def test(http, engine, face):
+        face.loading("reading weights, file 2 of 7")
+        health = await http.get("/health")
+        assert health.status_code == 503
+        about = health.json()
+        assert (about["status"], about["doing"]) == ("loading", "reading weights, file 2 of 7")
+        for path in ("/v1/completions", "/generate", "/v1/embeddings"):
+            answer = await ask(http, path)
+            assert answer.status_code == 503
+            assert answer.headers["retry-after"]
+            assert answer.json()["error"]["code"] == "loading"
+            assert "reading weights, file 2 of 7" in answer.json()["error"]["message"]
+        assert "POST /tokenize" not in (await http.get("/")).json()["routes"]
+        assert (await http.get("/v1/models")).json()["data"][0]["max_model_len"] is None
+
+        face.ready(engine)
+        assert (await http.get("/health")).json()["status"] == "ready"
+        assert (await ask(http)).status_code == 200
+        assert "POST /tokenize" in (await http.get("/")).json()["routes"]
+        assert (await http.get("/v1/models")).json()["data"][0]["max_model_len"] == 100
+
+    house(test, ready=False)
+
+
+def test_a_start_that_failed_is_told_to_whoever_asks():
+    async def test(http, engine, face):
+        face.failed(ConfigError("vLLM could not start: no such model"))
+        assert "no such model" in (await http.get("/health")).json()["error"]
+        answer = await ask(http)
+        assert answer.json()["error"]["code"] == "engine_dead"
+
+    house(test, ready=False)

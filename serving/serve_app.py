@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from serving.http.settings import FaceSettings
+
+# Serve's Python proxy pays for every chunk it forwards, HAProxy does not: behind the former a
+# stream's chunks are gathered for this long (docs/benchmarks.md has the figures).
+PROXY_COALESCE_MS = 50.0
+
+
+def with_proxy(face: FaceSettings) -> FaceSettings:
+    """The face's settings, fit for the proxy this replica is behind."""
+    if os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") == "1":
+        return face
+    return replace(face, coalesce_ms=PROXY_COALESCE_MS)
 
 
 class ServeApp:

@@ -1,0 +1,38 @@
+"""What a vLLM built for CPUs must be told that one for GPUs finds out by itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from serving.gpu.vllm_settings import VLLMSettings
+
+KV_SPACE_VARIABLE = "VLLM_CPU_KVCACHE_SPACE"
+BIND_VARIABLE = "VLLM_CPU_OMP_THREADS_BIND"
+# Unasked, vLLM would take 92 % of the machine's memory, of which other programs have some already.
+KV_CACHE_BYTES = 2**30
+
+
+def with_kv_cache(settings: VLLMSettings, environment: Mapping[str, str]) -> VLLMSettings:
+    """The settings with a KV cache of modest size, unless somebody has chosen one."""
+    chosen = settings.kv_cache_bytes or settings.gpu_memory_utilization
+    if chosen is not None or KV_SPACE_VARIABLE in environment:
+        return settings
+    return replace(settings, kv_cache_bytes=KV_CACHE_BYTES)
+
+
+def bind_ranks(tensor_parallel_size: int) -> None:
+    """Give each rank cores of its own, unless the operator has: vLLM by itself wants a NUMA node
+    for each.
+    """
+    if tensor_parallel_size > 1:
+        cpus = sorted(os.sched_getaffinity(0))
+        os.environ.setdefault(BIND_VARIABLE, binding(cpus, tensor_parallel_size))
+
+
+def binding(cpus: Sequence[int], num_ranks: int) -> str:
+    """`cpus` divided evenly among ranks, in vLLM's words: `0,1|2,3`."""
+    each = max(1, len(cpus) // num_ranks)
+    shares = [cpus[rank * each : (rank + 1) * each] or cpus[-1:] for rank in range(num_ranks)]
+    return "|".join(",".join(map(str, share)) for share in shares)
