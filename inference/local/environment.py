@@ -58,6 +58,8 @@ def _python(inherited: Mapping[str, str]) -> dict[str, str]:
 def _serve(folder: Path, proxy: Proxy) -> dict[str, str]:
     settings = {
         "RAY_SERVE_ENABLE_HA_PROXY": str(int(proxy == "haproxy")),
+        # Replicas answer on the loop their port is read on: no hop between threads for each chunk.
+        "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
         # A model that cannot be loaded is reported at once, not tried again and again.
         "RAY_SERVE_MAX_PER_REPLICA_RETRY_COUNT": "1",
     }

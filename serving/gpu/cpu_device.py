@@ -22,13 +22,15 @@ def with_kv_cache(settings: VLLMSettings, environment: Mapping[str, str]) -> VLL
     return replace(settings, kv_cache_bytes=KV_CACHE_BYTES)
 
 
-def bind_ranks(tensor_parallel_size: int) -> None:
-    """Give each rank cores of its own, unless the operator has: vLLM by itself wants a NUMA node
-    for each.
+def prepare_environment(settings: VLLMSettings) -> None:
+    """Cores of its own for each rank, unless the operator chose them: vLLM by itself wants a NUMA
+    node for each. And `kv_cache_bytes` is not overruled by the environment, as vLLM would have it.
     """
-    if tensor_parallel_size > 1:
+    if settings.kv_cache_bytes is not None:
+        os.environ.pop(KV_SPACE_VARIABLE, None)
+    if settings.tensor_parallel_size > 1:
         cpus = sorted(os.sched_getaffinity(0))
-        os.environ.setdefault(BIND_VARIABLE, binding(cpus, tensor_parallel_size))
+        os.environ.setdefault(BIND_VARIABLE, binding(cpus, settings.tensor_parallel_size))
 
 
 def binding(cpus: Sequence[int], num_ranks: int) -> str:

@@ -18,9 +18,9 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from serving.errors import ConfigError
+from serving.errors import ConfigError, EngineDead
 from serving.gpu.coalesce import CoalesceMiddleware
-from serving.gpu.cpu_device import bind_ranks, with_kv_cache
+from serving.gpu.cpu_device import prepare_environment, with_kv_cache
 from serving.gpu.gpu_arithmetic import check_replicas
 from serving.gpu.memory_advice import (
     Fallback,
@@ -56,6 +56,8 @@ from serving.serve_app import ServeApp, with_proxy
 
 logger = logging.getLogger("ray.serve")  # the log Serve keeps for its replicas
 
+WATCH_S = 0.2  # between two looks at whether vLLM lives
+GRACE_S = 2.0  # for those whose requests died with it to be told so
 PROGRESS_S = 1.0  # between two looks at how far the start is
 OUT_OF_MEMORY = re.compile(r"out of memory|OutOfMemory", re.IGNORECASE)
 
@@ -117,6 +119,7 @@ class VLLMPredictDeployment:
             self._face.failed(error)
             raise
         self._face.ready(self._engine)
+        self._watch = asyncio.create_task(self._end_with_engine(self._engine))
         freeze_garbage()
         logger.info("%s answers, engine vllm", self._model_id)
 
@@ -138,6 +141,22 @@ class VLLMPredictDeployment:
         while True:
             self._tell(await asyncio.to_thread(startup.progress))
             await asyncio.sleep(PROGRESS_S)
+
+    async def _end_with_engine(self, engine: VLLMEngine) -> None:
+        """End this process soon after vLLM has died.
+
+        Serve replaces a replica that is gone at once, and its proxy sends nobody there. One that
+        only says that it is unwell is asked three times first, and is sent requests meanwhile.
+        """
+        error = None
+        while error is None:
+            await asyncio.sleep(WATCH_S)
+            error = await death(engine)
+        logger.error("%s: %s This replica ends.", self._model_id, error.message)
+        self._face.failed(error)
+        await self._face.finish(GRACE_S)
+        await engine.unload()
+        end_process()
 
     def _tell(self, what: str) -> None:
         if what != self._doing:
@@ -166,6 +185,20 @@ class VLLMPredictDeployment:
         except Exception as error:
             self._face.failed(error)
             raise
+
+
+async def death(engine: VLLMEngine) -> EngineDead | None:
+    """What an engine that has died says; None while it lives."""
+    try:
+        await engine.check_health()
+    except EngineDead as error:
+        return error
+    return None
+
+
+def end_process() -> None:
+    """At once: nothing is left here that could end in good order."""
+    os._exit(1)
 
 
 def num_cpus() -> int:
@@ -220,7 +253,7 @@ async def start(
     """
     told = with_share(settings)
     if settings.wanted is None:
-        bind_ranks(told.tensor_parallel_size)
+        prepare_environment(told)
     try:
         engine = await start_engine(
             arguments(settings, told, folder), startup=startup, stat_loggers=stat_loggers

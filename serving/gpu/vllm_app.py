@@ -5,6 +5,8 @@ Ours: /, /generate, /health, /version, /metrics and /v1/models. vLLM's: what `gu
 
 from __future__ import annotations
 
+import asyncio
+import math
 import os
 from collections.abc import Sequence
 
@@ -33,6 +35,7 @@ from serving.http.status import ROUTES, StatusRoutes
 from serving.resources import ReadResources
 
 ENGINE_NAME = "vllm"
+FINISH_POLL_S = 0.05
 
 
 class VLLMFace:
@@ -83,6 +86,13 @@ class VLLMFace:
     def failed(self, error: Exception) -> None:
         """Answer 503 and say why: this replica will not recover."""
         self._readiness.failed(error)
+
+    async def finish(self, limit_s: float) -> None:
+        """Return when no request is left here, or after `limit_s`."""
+        for _ in range(math.ceil(limit_s / FINISH_POLL_S)):
+            if not self.gate.num_running:
+                return
+            await asyncio.sleep(FINISH_POLL_S)
 
     @property
     def max_model_len(self) -> int:

@@ -60,9 +60,9 @@ class Running:
         """All it has printed so far."""
         return self._log.read_text()
 
-    def wait_until_ready(self) -> None:
+    def wait_until_ready(self, patience_s: float = START_S) -> None:
         """Return when it has said so."""
-        deadline = time.monotonic() + START_S
+        deadline = time.monotonic() + patience_s
         while "Ready after" not in self.output:
             assert self.process.poll() is None, self.output
             assert time.monotonic() < deadline, self.output
@@ -83,6 +83,10 @@ class Running:
         """It and all its descendants."""
         root = psutil.Process(self.process.pid)
         return [root, *root.children(recursive=True)]
+
+    def called(self, word: str) -> list[psutil.Process]:
+        """Those of them whose command line holds `word`."""
+        return [each for each in self.tree() if word in command_line(each)]
 
     def folder(self) -> Path:
         """The private folder of its Ray."""
@@ -123,6 +127,14 @@ def listening(process: psutil.Process) -> list[tuple[str, int]]:
         return []
     listens = [each for each in connections if each.status == psutil.CONN_LISTEN]
     return [(each.laddr.ip, each.laddr.port) for each in listens]
+
+
+def command_line(process: psutil.Process) -> str:
+    """As it was started; empty if it has ended meanwhile."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def answers(port: int) -> bool:

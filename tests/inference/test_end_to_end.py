@@ -105,8 +105,7 @@ def test_the_log_says_what_an_argument_does_not_do(two: Running) -> None:
 
 def replica_ports(server: Running) -> list[int]:
     """The ports replicas speak HTTP on, beside their proxy."""
-    replicas = [each for each in server.tree() if any("ServeReplica" in w for w in each.cmdline())]
-    ports = [port for replica in replicas for _, port in listening(replica)]
+    ports = [port for each in server.called("ServeReplica") for _, port in listening(each)]
     return [port for port in ports if is_healthy(port)]
 
 

@@ -85,6 +85,7 @@ class ComparisonConfig(Part):
     rounds: PositiveInt = 5
     warmup_rounds: NonNegativeInt = 1
     exclusive: bool = False  # an arm of ours runs only while it is asked
+    pause_idle: bool = False  # it stays in memory, but stands still while others are asked
     load: LoadConfig = LoadConfig()
     gates: tuple[str, ...] = ()
     must_match: tuple[MayDiffer, ...] = ()
@@ -99,6 +100,8 @@ class ComparisonConfig(Part):
         known = list(self.arms)
         if self.baseline is not None and self.baseline not in known:
             raise ValueError(f"baseline: no arm is called '{self.baseline}'{_of(known)}")
+        if self.exclusive and self.pause_idle:
+            raise ValueError("exclusive and pause_idle exclude each other; leave one out")
         if MayDiffer.ANSWERS in self.must_match and self.load.temperature != 0:
             raise ValueError("must_match: answers are only alike at load.temperature 0")
         if isinstance(self.load.model, dict) and (

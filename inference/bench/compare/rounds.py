@@ -28,6 +28,7 @@ class Rounds:
         interrupt: Interrupt,
         headers: Mapping[str, str],
         exclusive: bool = False,
+        pause_idle: bool = False,
     ) -> None:
         self.servers: dict[str, ServerReport] = {}
         self.losses: list[Loss] = []
@@ -36,6 +37,7 @@ class Rounds:
         self._interrupt = interrupt
         self._headers = headers
         self._exclusive = exclusive
+        self._pause_idle = pause_idle
         self._running: dict[str, Server] = {}
         self._stops: dict[str, ExitStack] = {}  # of what is running
         self._started_for: dict[str, int] = {}  # the round of each arm's last start
@@ -87,7 +89,18 @@ class Rounds:
             return
         for each in self._arms:
             if each == name or each not in self._started_for:
+                self._wake_only(each)
                 self._ensure(each, number)
+        self._wake_only(name)
+
+    def _wake_only(self, name: str) -> None:
+        """If asked for, all arms of ours but this one stand still."""
+        if not self._pause_idle:
+            return
+        for other in self._running.keys() - {name}:
+            self._running[other].pause()
+        if name in self._running:
+            self._running[name].resume()
 
     def _ensure(self, name: str, number: int) -> None:
         arm = self._arms[name]

@@ -14,6 +14,7 @@ from typing import IO
 import httpx
 
 from inference.bench.client.urls import base_url
+from inference.bench.compare import pause
 from inference.bench.compare.arms import Arm
 from inference.bench.plan import Interrupt
 from inference.local.ports import free_port
@@ -21,6 +22,8 @@ from serving.errors import ConfigError
 
 GRACE_S = 20.0  # between SIGTERM and SIGKILL; an engine has GPUs and shared memory to give back
 POLL_S = 0.05
+REST_S = 5.0  # before a pause: a proxy may still be taking in a replica that has just come
+SETTLE_S = 1.0  # after a pause: every timer that came due meanwhile fires at once
 PROBE_TIMEOUT_S = 2.0
 TAIL_LINES = 15
 TAIL_BYTES = 16_384
@@ -50,6 +53,8 @@ class Server:
     def __init__(self, arm: Arm, output: IO[bytes]) -> None:
         self.arm = arm
         self._output = output
+        self._paused = False
+        self._awake_since_s = time.monotonic()
         try:
             self._process = subprocess.Popen(
                 arm.command,
@@ -87,6 +92,7 @@ class Server:
                         f"raise start_timeout_s if it needs longer{self.tail()}"
                     )
                 time.sleep(POLL_S)
+        self._awake_since_s = time.monotonic()
 
     def death(self) -> str | None:
         """How it ended, in words; None while it runs. Does not reap it: see `stop`."""
@@ -108,10 +114,30 @@ class Server:
         shown = "\n".join(f"  {line}" for line in lines)
         return f"; its output ended with:\n{shown}" if shown else "; it printed nothing"
 
+    def pause(self) -> None:
+        """It and all that it started stand still, and stay in memory. Twice is safe."""
+        if not self._paused and self.death() is None:
+            time.sleep(max(0.0, self._awake_since_s + REST_S - time.monotonic()))
+            pause.pause(self._process.pid)
+            self._paused = True
+
+    def resume(self) -> None:
+        """It goes on, and has come to rest when this returns. Twice is safe."""
+        if self._paused:
+            self._wake()
+            time.sleep(SETTLE_S)
+
+    def _wake(self) -> None:
+        pause.resume(self._process.pid)
+        self._paused = False
+        self._awake_since_s = time.monotonic()
+
     def stop(self) -> None:
         """SIGTERM to the process, SIGKILL to what is left of its group. Twice is safe."""
         if self._process.returncode is not None:
             return
+        if self._paused:  # who stands still hears no SIGTERM
+            self._wake()
         # Its zombie keeps the group's number ours until the very end, so we kill no stranger.
         if self.death() is None:
             os.kill(self._process.pid, signal.SIGTERM)

@@ -133,7 +133,12 @@ def _measure(config: ComparisonConfig, gates: list[Gate], headers: dict[str, str
     with (
         session.interruptible() as interrupt,
         Rounds(
-            arms, plans, interrupt=interrupt, headers=headers, exclusive=config.exclusive
+            arms,
+            plans,
+            interrupt=interrupt,
+            headers=headers,
+            exclusive=config.exclusive,
+            pause_idle=config.pause_idle,
         ) as rounds,
     ):
         runs = session.run_all(rounds.plans(config.turns(len(points))), interrupt)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.gpu.cpu_device import KV_CACHE_BYTES, binding, with_kv_cache
+from serving.gpu.cpu_device import (
+    BIND_VARIABLE,
+    KV_CACHE_BYTES,
+    KV_SPACE_VARIABLE,
+    binding,
+    prepare_environment,
+    with_kv_cache,
+)
 from serving.gpu.vllm_settings import VLLMSettings
 
 
@@ -25,6 +34,20 @@ def test_unasked_the_cache_is_modest():
 def test_what_somebody_chose_stands(settings, environment):
     told = VLLMSettings(**settings)
     assert with_kv_cache(told, environment) == told
+
+
+def test_each_rank_gets_cores_and_the_cache_is_the_one_that_was_said(monkeypatch):
+    monkeypatch.setenv(KV_SPACE_VARIABLE, "4")
+    monkeypatch.delenv(BIND_VARIABLE, raising=False)
+    prepare_environment(VLLMSettings())
+    assert os.environ[KV_SPACE_VARIABLE] == "4"
+    assert BIND_VARIABLE not in os.environ
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2, 3})
+    prepare_environment(VLLMSettings(kv_cache_bytes=5, tensor_parallel_size=2))
+    assert KV_SPACE_VARIABLE not in os.environ
+    assert os.environ[BIND_VARIABLE] == "0,1|2,3"
+    prepare_environment(VLLMSettings(tensor_parallel_size=4))
+    assert os.environ[BIND_VARIABLE] == "0,1|2,3"
 
 
 @given(st.integers(1, 64), st.integers(1, 16))

@@ -184,10 +184,6 @@ def test_its_own_port_answers_while_the_first_health_check_waits(monkeypatch):
             may_go_on.set()
             await waiting
             assert (await http.get("/health")).status_code == 200
-            made._engine.dead = True
-            with pytest.raises(EngineDead):
-                await made.check_health()
-            assert (await http.get("/health")).json()["status"] == "dead"
             await made._unload()
             assert made._engine.unloaded
 
@@ -218,3 +214,40 @@ def test_the_fallback_is_tried_once(monkeypatch):
     first, second = started(monkeypatch, replace(PLAIN, oom_fallback="quantize"))
     assert "quantization" not in first
     assert second["quantization"] == "fp8"
+
+
+def test_a_replica_whose_engine_has_died_ends_itself(monkeypatch):
+    async def test() -> None:
+        async def start(*given: Any) -> Started:
+            return Started()
+
+        ended = asyncio.Event()
+        monkeypatch.setattr(deployment, "end_process", ended.set)
+        async with deployed(monkeypatch, start) as (made, http):
+            await made.check_health()
+            made._engine.dead = True
+            with pytest.raises(EngineDead):
+                await made.check_health()
+            assert (await http.get("/health")).json()["status"] == "dead"
+            await asyncio.wait_for(ended.wait(), 5)
+            assert made._engine.unloaded
+
+    asyncio.run(test())
+
+
+def test_it_waits_for_those_whose_requests_died(monkeypatch):
+    async def test() -> None:
+        async def start(*given: Any) -> Started:
+            return Started()
+
+        ended = asyncio.Event()
+        monkeypatch.setattr(deployment, "end_process", ended.set)
+        async with deployed(monkeypatch, start) as (made, _):
+            await made.check_health()
+            async with made._face.gate.admit(1):
+                made._engine.dead = True
+                await asyncio.sleep(3 * deployment.WATCH_S)
+                assert not ended.is_set()
+            await asyncio.wait_for(ended.wait(), 5)
+
+    asyncio.run(test())

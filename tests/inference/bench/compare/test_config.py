@@ -77,6 +77,7 @@ TWO = "arms: {a: {url: 'http://h:1'}, b: {url: 'http://h:2'}}\n"
         (TWO + "round: 3", "there is no key 'round' .*'rounds'"),
         (TWO + "rounds: 0", "rounds: Input should be greater than 0"),
         (TWO + "baseline: c", "baseline: no arm is called 'c'; there are a, b"),
+        (TWO + "exclusive: true\npause_idle: true", "exclusive and pause_idle exclude each other"),
         (TWO + "must_match: [speed]", "must_match.0: "),
         (TWO + "must_match: [answers]\nload: {temperature: 1}", "alike at load.temperature 0"),
         (TWO + "load: {concurency: 8}", "load: there is no key 'concurency' .*'concurrency'"),

@@ -3,9 +3,11 @@ from __future__ import annotations
 import sys
 import threading
 
+import psutil
 import pytest
 
 from inference.bench import runner
+from inference.bench.compare import servers
 from inference.bench.compare.arms import Arm
 from inference.bench.compare.load_config import LoadConfig
 from inference.bench.compare.plans import Plans
@@ -27,7 +29,9 @@ LOAD = LoadConfig(
 )
 
 
-def carry_out(arms, *, rounds=2, warmup_rounds=1, exclusive=False, interrupt=None, each=None):
+def carry_out(
+    arms, *, rounds=2, warmup_rounds=1, exclusive=False, interrupt=None, each=None, **options
+):
     """All runs, and the `Rounds` they came from."""
     interrupt = interrupt or Interrupt()
     asked = turns(
@@ -37,7 +41,9 @@ def carry_out(arms, *, rounds=2, warmup_rounds=1, exclusive=False, interrupt=Non
         warmup_rounds=warmup_rounds,
         exclusive=exclusive,
     )
-    carried = Rounds(arms, Plans(LOAD, {}), interrupt=interrupt, headers={}, exclusive=exclusive)
+    plans = Plans(LOAD, {})
+    options |= {"exclusive": exclusive, "headers": {}}
+    carried = Rounds(arms, plans, interrupt=interrupt, **options)
     runs = []
     with carried:
         for plan in carried.plans(asked):
@@ -81,6 +87,25 @@ def test_an_arm_is_started_as_often_as_asked(tmp_path, per_round, exclusive, exp
     carry_out(arms, exclusive=exclusive, each=lambda carried: running.append(len(carried._running)))
     assert starts(logs[0]) == expected
     assert set(running) == {1 if exclusive else 2}
+
+
+def test_only_the_arm_that_is_asked_is_awake(monkeypatch):
+    monkeypatch.setattr(servers, "REST_S", 0)
+    monkeypatch.setattr(servers, "SETTLE_S", 0)
+    awake = []
+
+    def look(carried):
+        names = [name for name, server in carried._running.items() if not standing(server)]
+        awake.append(names)
+
+    runs, carried = carry_out([tiny(name="a"), tiny(name="b")], pause_idle=True, each=look)
+    assert awake == [[run.arm] for run in runs]
+    assert all(run.requests.succeeded == 4 for run in runs)
+    assert carried.losses == []
+
+
+def standing(server):
+    return psutil.Process(server._process.pid).status() == psutil.STATUS_STOPPED
 
 
 def test_an_arm_that_dies_is_marked_and_the_others_go_on():

@@ -64,6 +64,28 @@ def test_what_a_server_started_ends_with_it(tmp_path):
     wait_for(lambda: gone(pid))
 
 
+def test_a_paused_server_stands_still_with_all_it_started(tmp_path, monkeypatch):
+    monkeypatch.setattr(servers, "REST_S", 0)
+    monkeypatch.setattr(servers, "SETTLE_S", 0)
+    child = tmp_path / "child"
+    with ready("--child", child) as server:
+        started_by_it = psutil.Process(int(child.read_text()))
+        server.pause()
+        wait_for(lambda: started_by_it.status() == psutil.STATUS_STOPPED)
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.get(f"{server.arm.url}/health", trust_env=False, timeout=0.2)
+        server.resume()
+        assert httpx.get(f"{server.arm.url}/health", trust_env=False).is_success
+        assert started_by_it.status() != psutil.STATUS_STOPPED
+
+
+def test_a_paused_server_still_hears_that_it_is_to_stop(monkeypatch):
+    monkeypatch.setattr(servers, "REST_S", 0)
+    with ready() as server:
+        server.pause()
+    assert server.death() is not None
+
+
 def test_a_server_that_will_not_stop_is_killed(monkeypatch):
     monkeypatch.setattr(servers, "GRACE_S", 0.2)
     with ready("--deaf") as server:
