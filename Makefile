@@ -4,7 +4,9 @@
 #   make check                     format, lint, types, floors
 #   make test                      the whole test suite
 #   make test-vllm                 the real vLLM on this CPU, in an environment of its own
+#   make test-gpu                  vLLM on this machine's GPUs (docs/gpu.md)
 #   make bench                     measure this machine
+#   make bench-vllm                vLLM alone, behind ours, and behind Ray's own application
 #   make lock                      choose new versions after pyproject.toml has changed
 #   make clean                     remove everything these make
 
@@ -14,7 +16,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install
 UV := .cache/lock/bin/uv
 
-.PHONY: serve check test test-vllm browser bench lock clean
+.PHONY: serve check test test-vllm test-gpu browser bench bench-vllm lock clean
 .NOTPARALLEL:
 
 serve: .venv/base.installed
@@ -51,8 +53,33 @@ test-vllm: .cache/vllm/installed.txt
 	@.cache/vllm/bin/pip --disable-pip-version-check install --quiet --no-deps --editable .
 	@cp $< $@
 
+# Another version: make test-gpu VLLM=0.25.1. A vLLM that is there already, as in ROCm's images, with
+# requirements/beside-vllm.in installed beside it: make test-gpu GPU_PYTHON=python3.
+VLLM ?= $(shell sed -n 's/^vllm==//p' requirements/vllm-cuda.in)
+GPU_PYTHON ?=
+GPU_ENV := .cache/vllm-gpu
+
+test-gpu: $(if $(GPU_PYTHON),,$(GPU_ENV)/vllm-$(VLLM).installed)
+	$(or $(GPU_PYTHON),$(GPU_ENV)/bin/python) -m pytest tests/gpu $(ARGS)
+
+$(GPU_ENV)/vllm-%.installed: requirements/vllm-cuda.in requirements/beside-vllm.in pyproject.toml
+	@echo "Installing vLLM $* for NVIDIA's GPUs into $(GPU_ENV) (several GB, several minutes)"
+	@$(PYTHON) -m venv $(GPU_ENV)
+	@rm -f $(GPU_ENV)/vllm-*.installed
+	@$(GPU_ENV)/bin/pip --disable-pip-version-check install --quiet vllm==$* \
+		--requirement requirements/beside-vllm.in
+	@$(GPU_ENV)/bin/pip --disable-pip-version-check install --quiet --no-deps --editable .
+	@touch $@
+
 bench: .venv/dev.installed
 	$(PY) -m bench $(ARGS)
+
+bench-vllm: .venv/dev.installed .cache/vllm/bench.txt
+	$(PY) -m bench.vllm $(ARGS)
+
+.cache/vllm/bench.txt: requirements/bench-vllm.txt .cache/vllm/installed.txt
+	@.cache/vllm/bin/pip --disable-pip-version-check install --quiet --no-deps --requirement $<
+	@cp $< $@
 
 # The project itself is installed as a link, for the `anynode` script.
 .venv/%.installed: requirements/%.txt pyproject.toml | .venv/bin/python

@@ -12,11 +12,17 @@ ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "bench"
 
 
-def random_model(shape: str) -> Path:
-    """A converted Llama of this shape (see scripts/make_random_checkpoint.py)."""
+def random_checkpoint(shape: str) -> Path:
+    """A Llama of this shape (see scripts/make_random_checkpoint.py)."""
     folder = CACHE / shape
     if not (folder / "config.json").is_file():
         _python(str(ROOT / "scripts" / "make_random_checkpoint.py"), shape, str(folder))
+    return folder
+
+
+def random_model(shape: str) -> Path:
+    """The same with an ONNX graph beside its weights."""
+    folder = random_checkpoint(shape)
     if not (folder / GRAPH_FOLDER).is_dir():
         _python("-m", "inference.cli.main", "convert", str(folder))
     return folder

@@ -77,7 +77,7 @@ class ApplicationArgs(BaseModel):
     pipeline_parallel_size: PositiveInt | None = None
     across_nodes: bool | None = None  # a replica's GPUs may be on several nodes
     replicas_per_gpu: PositiveInt | None = None
-    accelerator_type: str | None = None  # Ray's word for a GPU: L4, A100, AMD-Instinct-MI300X
+    accelerator_type: str | None = None  # Ray's word for a GPU: L4, A100, AMD-Instinct-MI300X-OAM
     gpu_memory_utilization: PositiveFloat | None = None
     cpu_offload_gb: NonNegativeFloat | None = None
     oom_fallback: Literal["offload", "quantize"] | None = None

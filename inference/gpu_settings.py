@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from inference.args import ApplicationArgs
 from inference.names import default_name, given
+from serving.errors import ConfigError
 from serving.gpu.deployment import GPUSettings
 from serving.gpu.placement import Wanted
 from serving.gpu.vllm_settings import VLLMSettings
@@ -40,6 +41,12 @@ def wanted(args: ApplicationArgs) -> Wanted:
 def vllm_settings(args: ApplicationArgs) -> VLLMSettings:
     """What vLLM is told; batch_size only where somebody said it, for vLLM's is another."""
     said = "batch_size" in args.model_fields_set
+    if args.kv_cache_bytes is not None and args.gpu_memory_utilization is not None:
+        raise ConfigError(
+            "kv_cache_bytes: it replaces what gpu_memory_utilization leaves for the KV cache; "
+            "give one of them",
+            param="kv_cache_bytes",
+        )
     return VLLMSettings(
         trust_remote_code=args.trust_remote_code,
         engine_kwargs=args.engine_kwargs,

@@ -54,10 +54,27 @@ def _download(model_name: str, token: str | None) -> Path:
         # Pickled weights are left where they are: they can run code when they are opened.
         return Path(snapshot_download(model_name, token=token, ignore_patterns=["*.bin", "*.pt*"]))
     except Exception as error:  # the hub's own errors, those of its HTTP client, a full disk
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ConfigError(
-            f"model_name: '{model_name}' is no folder on this machine and could not be fetched "
-            f"from the Hugging Face Hub ({reason}); download it where there is a network and give "
-            "the folder, or set HF_TOKEN if the model is gated",
-            param="model_name",
-        ) from error
+        raise ConfigError(_not_fetched(model_name, error), param="model_name") from error
+
+
+def _not_fetched(model_name: str, error: Exception) -> str:
+    """Why, and what to do about it: the hub answers in many words, these are the ones that help."""
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    if isinstance(error, GatedRepoError):
+        return (
+            f"model_name: '{model_name}' is gated on the Hugging Face Hub; accept its terms there "
+            "with your account, and set HF_TOKEN in the environment to a token of that account"
+        )
+    if isinstance(error, RepositoryNotFoundError):
+        return (
+            f"model_name: there is no folder '{model_name}' on this machine, and the Hugging Face "
+            "Hub shows no such model; correct the name, or set HF_TOKEN in the environment if the "
+            "model is private"
+        )
+    reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    return (
+        f"model_name: '{model_name}' is no folder on this machine and could not be fetched "
+        f"from the Hugging Face Hub ({reason}); download it where there is a network and give "
+        "the folder"
+    )

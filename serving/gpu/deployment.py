@@ -40,12 +40,13 @@ from serving.gpu.placement import (
     place,
     place_on_cpu,
 )
+from serving.gpu.start_turn import start_turn
 from serving.gpu.vllm_adapter import (
     VLLMEngine,
     device_memory_bytes,
     num_gpus_given,
-    ray_stat_logger,
     start_engine,
+    stat_loggers_in_ray,
 )
 from serving.gpu.vllm_app import VLLMFace
 from serving.gpu.vllm_settings import VLLMSettings, vllm_arguments
@@ -125,17 +126,21 @@ class VLLMPredictDeployment:
 
     async def _fetch(self, settings: GPUSettings) -> Path:
         self._tell(f"fetching {settings.model_name}")
-        token = settings.hf_token or os.environ.get("HF_TOKEN")
+        if settings.hf_token is not None:  # vLLM's workers on other nodes fetch for themselves
+            os.environ["HF_TOKEN"] = settings.hf_token
+        token = os.environ.get("HF_TOKEN")
         return await asyncio.to_thread(lambda: fetch_model(settings.model_name, token=token))
 
     async def _started(self, settings: GPUSettings, folder: Path) -> VLLMEngine:
-        startup = StartupLog(folder)
-        telling = asyncio.create_task(self._tell_progress(startup))
-        try:
-            return await start(settings, folder, startup, [ray_stat_logger()], node_gpus())
-        finally:
-            telling.cancel()
-            startup.close()
+        self._tell("waiting for its turn to start")
+        async with start_turn(settings.wanted):
+            startup = StartupLog(folder)
+            telling = asyncio.create_task(self._tell_progress(startup))
+            try:
+                return await start(settings, folder, startup, stat_loggers_in_ray(), node_gpus())
+            finally:
+                telling.cancel()
+                startup.close()
 
     async def _tell_progress(self, startup: StartupLog) -> None:
         while True:

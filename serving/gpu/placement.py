@@ -32,7 +32,9 @@ class Wanted:
     replicas_per_gpu: int = 1
     across_nodes: bool | None = None  # None: only with pipeline_parallel_size
     num_cpus: float = 1
-    accelerator_type: str | None = None  # Ray's word for a product: L4, H100, AMD-Instinct-MI300X
+    accelerator_type: str | None = (
+        None  # Ray's word for a product: L4, H100, AMD-Instinct-MI300X-OAM
+    )
     label_selector: Mapping[str, str] = field(default_factory=dict)  # of a node's labels
 
     def __post_init__(self) -> None:
@@ -57,6 +59,11 @@ class Wanted:
     def num_gpus(self) -> int:
         """GPUs of one replica; 1 when it shares one."""
         return self.gpu_count * self.pipeline_parallel_size
+
+    @property
+    def shares_gpu(self) -> bool:
+        """Whether other replicas are on its GPU."""
+        return self.replicas_per_gpu > 1
 
     @property
     def spans_nodes(self) -> bool:

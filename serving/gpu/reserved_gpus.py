@@ -17,9 +17,8 @@ from ray.exceptions import ActorUnschedulableError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from serving.errors import ConfigError
+from serving.gpu.visible_gpus import visibility
 
-# Where Ray writes which GPUs a process may use: NVIDIA, AMD, Intel.
-VISIBLE = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ONEAPI_DEVICE_SELECTOR")
 PATIENCE_S = 60.0  # a replica that is replaced gives its GPUs back within this
 
 
@@ -28,7 +27,7 @@ class Holder:
 
     def visible(self) -> dict[str, str]:
         """The variables that say which."""
-        return {name: os.environ[name] for name in VISIBLE if name in os.environ}
+        return visibility()
 
 
 async def reserve_gpus(num_gpus: float, *, patience_s: float = PATIENCE_S) -> Any:

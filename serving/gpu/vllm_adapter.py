@@ -39,6 +39,7 @@ ENGINE_ARGS = ("vllm.engine.arg_utils",)
 ASYNC_LLM = ("vllm.v1.engine.async_llm",)
 ARGUMENT_PARSER = ("vllm.utils.argparse_utils", "vllm.utils")
 PLATFORMS = ("vllm.platforms",)
+STAT_LOGGERS = ("vllm.v1.metrics.loggers",)
 RAY_METRICS = ("vllm.v1.metrics.ray_wrappers",)
 
 # Arguments of vLLM's HTTP side that its app honours; the others belong to a server of its own.
@@ -212,9 +213,15 @@ def _cannot_start(error: BaseException, startup: StartupLog) -> ConfigError:
     return ConfigError(f"vLLM could not start: {reason}")
 
 
-def ray_stat_logger() -> Any:
-    """vLLM's own metrics through Ray's registry, as `ray_vllm_…`; for replicas in Ray."""
-    return find("RayPrometheusStatLogger", RAY_METRICS)
+def stat_loggers_in_ray() -> list[Any]:
+    """vLLM's metrics at our own /metrics, and through Ray's registry as `ray_vllm_…`.
+
+    Both are named, because vLLM leaves its own out when it is given Ray's.
+    """
+    return [
+        find("PrometheusStatLogger", STAT_LOGGERS),
+        find("RayPrometheusStatLogger", RAY_METRICS),
+    ]
 
 
 def device_memory_bytes() -> int:

@@ -212,12 +212,6 @@ def _check_ranges(settings: VLLMSettings) -> None:
             "and at most 1",
             param="gpu_memory_utilization",
         )
-    if share is not None and settings.kv_cache_bytes is not None:
-        raise ConfigError(
-            "kv_cache_bytes: it replaces what gpu_memory_utilization leaves for the KV cache; "
-            "give one of them",
-            param="kv_cache_bytes",
-        )
 
 
 def _our(name: str) -> str:

@@ -12,6 +12,7 @@ from ray.serve import Application
 from ray.serve._private.api import call_user_app_builder_with_args_if_necessary as ray_calls
 
 import inference
+from inference import cluster
 from inference.app import cpu_settings, typed_app_builder
 from inference.args import ApplicationArgs
 from serving.errors import ConfigError
@@ -72,6 +73,7 @@ def test_an_engine_of_ones_own_needs_no_table_entry() -> None:
         ({"data_type": "int8"}, "data_type", "load_in_8bit"),
         ({"gpu_count": 2, "replicas_per_gpu": 2}, "replicas_per_gpu", "cannot share them"),
         ({"target_device": "AMD", "gpu_count": 1}, "gpu_count", "leave gpu_count out"),
+        ({"gpu_memory_utilization": 0.5, "kv_cache_bytes": 9}, "kv_cache_bytes", "give one of"),
         ({"engine": "onx"}, "engine", "did you mean 'onnx'"),
     ],
 )
@@ -128,3 +130,39 @@ def test_without_a_device_the_model_runs_on_gpus() -> None:
     assert deployment.name == "VLLMPredictDeployment"
     assert deployment.ray_actor_options["num_gpus"] == 4
     assert deployment.max_ongoing_requests > 16 + 128
+
+
+def deployment_options(**given: object) -> dict[str, Any]:
+    application = ray_calls(typed_app_builder, {"model_name": "m", **given})
+    options: dict[str, Any] = application._bound_deployment.ray_actor_options
+    return options
+
+
+def test_nodes_are_chosen_by_product_and_labels() -> None:
+    gpu = deployment_options(accelerator_type="L4", label_selector={"zone": "a"})
+    assert (gpu["accelerator_type"], gpu["label_selector"]) == ("L4", {"zone": "a"})
+    cpu = deployment_options(engine="echo", label_selector={"cpu-vendor": "AMD"})
+    assert cpu["label_selector"] == {"cpu-vendor": "AMD"}
+
+
+def test_what_the_cluster_can_never_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "gpus_of_nodes", lambda: [2, 0])
+    monkeypatch.setattr(cluster, "grows", lambda: False)
+    with pytest.raises(ConfigError, match="set gpu_count: 2 or less"):
+        typed_app_builder(args(gpu_count=4))
+    assert deployment_options(gpu_count=2)["num_gpus"] == 2
+
+
+def test_a_cluster_that_grows_may_grow_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "gpus_of_nodes", lambda: [0])
+    monkeypatch.setattr(cluster, "grows", lambda: True)
+    assert deployment_options(gpu_count=4)["num_gpus"] == 4
+
+
+def test_gpus_that_would_stay_idle_are_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(cluster, "gpus_of_nodes", lambda: [8, 8])
+    monkeypatch.setattr(cluster, "grows", lambda: False)
+    typed_app_builder(args(gpu_count=3))
+    assert caplog.text.count("8 GPUs / 3 for each replica = 2 replicas and 2 left over") == 1

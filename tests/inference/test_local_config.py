@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from inference.args import ApplicationArgs
+from inference.gpu_settings import gpu_settings
 from inference.local import config as local_config
 from inference.local.config import LocalConfig
 from serving.errors import ConfigError
@@ -98,9 +99,20 @@ def test_a_file_that_says_nothing_answers_on_the_loopback_interface(tmp_path: Pa
     assert (config.host, config.port) == ("127.0.0.1", 8000)
 
 
-def test_the_bundled_config_is_good() -> None:
-    (only,) = from_file(ROOT / "serving/cpu/config.yaml").applications()
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_the_bundled_configs_are_good(device: str) -> None:
+    config = from_file(ROOT / f"serving/{device}/config.yaml")
+    (only,) = config.applications()
     assert only.args.model_name == str(ROOT / "models/anynode-demo")
+    assert only.args.uses_vllm is (device == "gpu")
+    [deployment] = config.serve["applications"][0]["deployments"]
+    assert deployment["name"] == {"cpu": "CPUDeployment", "gpu": "VLLMPredictDeployment"}[device]
+
+
+def test_the_gpu_config_is_told_to_vllm_as_it_says() -> None:
+    (only,) = from_file(ROOT / "serving/gpu/config.yaml").applications()
+    told = gpu_settings(only.args)
+    assert (told.num_gpus, told.vllm.max_num_seqs, told.vllm.data_type) == (1, 256, "bfloat16")
 
 
 @pytest.mark.parametrize(

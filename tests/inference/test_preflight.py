@@ -99,3 +99,11 @@ def test_gpu_arguments_that_contradict_each_other_come_first() -> None:
     args = {"engine": None, "gpu_count": 2, "replicas_per_gpu": 2}
     with pytest.raises(ConfigError, match="cannot share them"):
         preflight.check_model(application(args=args))
+
+
+def test_replicas_that_share_gpus_must_fill_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "check_vllm", lambda args: None)
+    args = {"engine": None, "replicas_per_gpu": 2}
+    preflight.check_model(application(args=args, num_replicas=4))
+    with pytest.raises(ConfigError, match="3 replicas / 2 on each GPU"):
+        preflight.check_model(application(args=args, num_replicas=3))

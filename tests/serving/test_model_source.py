@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -71,3 +77,64 @@ def test_a_hub_that_is_out_of_reach_is_one_sentence(monkeypatch: pytest.MonkeyPa
     with pytest.raises(ConfigError, match=r"could not be fetched .* \(no route\)") as caught:
         fetch_model("owner/name", token="hf_x")
     assert "hf_x" not in caught.value.message
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Answers as the hub does for models that are not for everybody."""
+
+    def do_GET(self) -> None:
+        gated = "gated" in self.path
+        code = "GatedRepo" if gated else "RepoNotFound"
+        self.send_response(403 if gated else 404)
+        self.send_header("X-Error-Code", code)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        self.server.tokens.append(self.headers.get("authorization"))  # type: ignore[attr-defined]
+
+    do_HEAD = do_GET  # noqa: N815  (the server's own word)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def hub() -> Iterator[ThreadingHTTPServer]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        server.tokens = []  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("model_name", "words"),
+    [
+        ("meta/gated", "'meta/gated' is gated on the Hugging Face Hub; accept its terms"),
+        ("meta/typo", "the Hugging Face Hub shows no such model; correct the name"),
+    ],
+)
+def test_what_the_hub_refuses_is_said_with_the_way_in(
+    hub: ThreadingHTTPServer, tmp_path: Path, model_name: str, words: str
+) -> None:
+    """In a process of its own, because the client reads the hub's address when it is imported."""
+    code = (
+        "from serving.errors import ConfigError\n"
+        "from serving.model_source import fetch_model\n"
+        f"try:\n    fetch_model({model_name!r}, token='hf_secret')\n"
+        "except ConfigError as error:\n    print(error.message)\n"
+    )
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    endpoint = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}", "HF_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**inherited, **endpoint, "NO_PROXY": "127.0.0.1"},
+        cwd=PACKAGES_ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert words in done.stdout
+    assert "HF_TOKEN" in done.stdout
+    assert "hf_secret" not in done.stdout
+    assert "Bearer hf_secret" in hub.tokens  # type: ignore[attr-defined]

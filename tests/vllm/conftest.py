@@ -12,59 +12,33 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+
+from tests.vllm.served import (
+    DEMO_MODEL,
+    MAX_INPUT_LEN,
+    MAX_MODEL_LEN,
+    MAX_NUM_SEQS,
+    MODEL,
+    ROOT,
+    VLLM_ENVIRONMENT,
+    Served,
+)
 
 collect_ignore_glob = [] if find_spec("vllm") else ["test_*.py"]
 
-ROOT = Path(__file__).parents[2]
-DEMO_MODEL = ROOT / "models" / "anynode-demo"
-MODEL = "anynode-demo"
-MAX_MODEL_LEN = 1024
 SETTINGS = {
-    "max_num_seqs": 8,
+    "max_num_seqs": MAX_NUM_SEQS,
     "max_model_len": MAX_MODEL_LEN,
-    "max_input_len": 200,
+    "max_input_len": MAX_INPUT_LEN,
     "gpu_memory_utilization": 0.2,
     "engine_kwargs": {"enforce_eager": True},
 }
-# What a machine without a GPU needs; nothing here may ask the network.
-ENVIRONMENT = {
-    "VLLM_CPU_KVCACHE_SPACE": "1",
-    "VLLM_NO_USAGE_STATS": "1",
-    "VLLM_HOST_IP": "127.0.0.1",
-    "VLLM_LOGGING_LEVEL": "WARNING",
-    "HF_HUB_OFFLINE": "1",
-}
-
-
-@dataclass
-class Served:
-    """What a test needs to know about a running replica."""
-
-    port: int
-    startup_s: float
-    pid: int
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def post(self, path: str, **body: Any) -> httpx.Response:
-        return httpx.post(self.url + path, json=body, timeout=120)
-
-    def ask(self, prompt: str | list[Any] = "one two three", **body: Any) -> httpx.Response:
-        return self.post("/v1/completions", model=MODEL, prompt=prompt, **body)
-
-    def gauge(self, name: str) -> float:
-        """A value of /metrics, over all labels."""
-        lines = httpx.get(f"{self.url}/metrics", timeout=10).text.splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name + "{"))
+ENVIRONMENT = {**VLLM_ENVIRONMENT, "VLLM_CPU_KVCACHE_SPACE": "1"}
 
 
 class Refused(Exception):

@@ -20,6 +20,7 @@ from serving.gpu.vllm_settings import VLLMSettings
 from serving.gpu.vllm_startup import StartupLog
 from serving.http.settings import FaceSettings
 from serving.model_source import fetch_model
+from tests.vllm.served import MAX_QUEUED_REQUESTS
 
 
 async def serve(model: str, served: str, settings: VLLMSettings) -> None:
@@ -27,7 +28,7 @@ async def serve(model: str, served: str, settings: VLLMSettings) -> None:
         model_id=served,
         other_names=tuple(settings.lora_adapters),
         max_num_seqs=settings.max_num_seqs,
-        max_queued_requests=16,
+        max_queued_requests=MAX_QUEUED_REQUESTS,
         request_timeout_s=float(os.environ.get("REQUEST_TIMEOUT_S", "60")),
     )
     told = GPUSettings(model_name=model, face=face_settings, vllm=settings, wanted=None)

@@ -151,7 +151,7 @@ async def deployed(monkeypatch: pytest.MonkeyPatch, start: Any) -> AsyncIterator
     """A deployment as Serve makes one, with a client at its own port."""
     monkeypatch.setattr(deployment, "start", start)
     monkeypatch.setattr(deployment, "node_gpus", lambda: 1)
-    monkeypatch.setattr(deployment, "ray_stat_logger", lambda: None)
+    monkeypatch.setattr(deployment, "stat_loggers_in_ray", list)
     monkeypatch.setattr(deployment, "check_share", lambda settings: None)
     monkeypatch.setattr("serving.http.ray_metrics.RaySink", lambda model_name: NoSink())
     made = VLLMPredictDeployment.__new__(VLLMPredictDeployment)

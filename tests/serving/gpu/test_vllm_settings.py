@@ -83,7 +83,6 @@ def test_what_only_the_replica_knows_goes_along():
         ({"tensor_parallel_size": 0}, "gpu_count: 0 is below 1"),
         ({"max_num_seqs": 0}, "batch_size: 0 is below 1"),
         ({"gpu_memory_utilization": 1.5}, "gpu_memory_utilization: 1.5"),
-        ({"gpu_memory_utilization": 0.5, "kv_cache_bytes": 9}, "give one of them"),
         ({"load_in_8bit": True, "load_in_4bit": True}, "load_in_8bit, load_in_4bit"),
         ({"load_in_8bit": True, "engine_kwargs": {"quantization": "awq"}}, "what load_in_8bit"),
         ({"cache_8bit": True, "engine_kwargs": {"kv_cache_dtype": "fp8"}}, "what cache_8bit"),

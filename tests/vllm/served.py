@@ -1,0 +1,49 @@
+"""A model that vLLM serves behind our house, as tests ask it; wherever it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).parents[2]
+DEMO_MODEL = ROOT / "models" / "anynode-demo"
+MODEL = "anynode-demo"
+# What those must be told who want to keep the contracts of this folder.
+MAX_MODEL_LEN = 1024
+MAX_INPUT_LEN = 200
+MAX_NUM_SEQS = 8
+MAX_QUEUED_REQUESTS = 16
+# Nothing here may ask the network.
+VLLM_ENVIRONMENT = {
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_HOST_IP": "127.0.0.1",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+    "HF_HUB_OFFLINE": "1",
+}
+
+
+@dataclass
+class Served:
+    """What a test needs to know about it."""
+
+    port: int
+    startup_s: float
+    pid: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def post(self, path: str, **body: Any) -> httpx.Response:
+        return httpx.post(self.url + path, json=body, timeout=120)
+
+    def ask(self, prompt: str | list[Any] = "one two three", **body: Any) -> httpx.Response:
+        return self.post("/v1/completions", model=MODEL, prompt=prompt, **body)
+
+    def gauge(self, name: str) -> float:
+        """A value of /metrics, over all labels."""
+        lines = httpx.get(f"{self.url}/metrics", timeout=10).text.splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name + "{"))
