@@ -32,8 +32,7 @@ def main() -> None:
     for shape in [arguments.shape] if arguments.shape else files.SHAPES:
         file = files.write(shape, arguments.arms, arguments.rounds)
         prefix = arguments.output or files.folder(shape) / "report"
-        if arguments.output:
-            prefix = prefix.with_name(f"{prefix.name}-{shape}")
+        prefix = prefix.with_name(f"{prefix.name}-{shape}")
         interrupted = compare(file, prefix)
         show(shape, reports.read(prefix.with_name(f"{prefix.name}.json")))
         if interrupted:

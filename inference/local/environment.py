@@ -42,6 +42,10 @@ def _ray() -> dict[str, str]:
         "RAY_prestart_worker_first_driver": "0",
         # Ray gives its workers, the model among them, less of the CPU than any other program has.
         "RAY_worker_niceness": "0",
+        # Ray at rest looks after a cluster of one: less often, or it takes a tenth of a core.
+        "RAY_raylet_report_resources_period_milliseconds": "1000",
+        "REPORTER_UPDATE_INTERVAL_MS": "60000",
+        "RAY_DASHBOARD_AGENT_LOOP_MONITOR_INTERVAL_S": "5",
         # Metrics pages nobody asked for: any free port instead of one fixed for the machine.
         "AUTOSCALER_METRIC_PORT": "0",
         "DASHBOARD_METRIC_PORT": "0",
@@ -60,6 +64,7 @@ def _serve(folder: Path, proxy: Proxy) -> dict[str, str]:
         "RAY_SERVE_ENABLE_HA_PROXY": str(int(proxy == "haproxy")),
         # Replicas answer on the loop their port is read on: no hop between threads for each chunk.
         "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
+        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.25",
         # A model that cannot be loaded is reported at once, not tried again and again.
         "RAY_SERVE_MAX_PER_REPLICA_RETRY_COUNT": "1",
     }

@@ -19,7 +19,7 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from serving.errors import ConfigError, EngineDead
-from serving.gpu.coalesce import CoalesceMiddleware
+from serving.gpu.coalesce import CoalesceMiddleware, Window, window_when_busy
 from serving.gpu.cpu_device import prepare_environment, with_kv_cache
 from serving.gpu.gpu_arithmetic import check_replicas
 from serving.gpu.memory_advice import (
@@ -51,6 +51,7 @@ from serving.gpu.vllm_adapter import (
 from serving.gpu.vllm_app import VLLMFace
 from serving.gpu.vllm_settings import VLLMSettings, vllm_arguments
 from serving.gpu.vllm_startup import StartupLog
+from serving.http.admission import AdmissionGate
 from serving.http.settings import FaceSettings
 from serving.model_source import fetch_model, find_folder
 from serving.serve_app import ServeApp, with_proxy
@@ -98,7 +99,6 @@ class VLLMPredictDeployment:
         from serving.serve_resources import all_replicas
 
         face = with_proxy(settings.face)
-        self._coalesce_s = face.coalesce_ms / 1000
         self._face = VLLMFace(
             face,
             max_input_len=settings.vllm.max_input_len,
@@ -106,6 +106,7 @@ class VLLMPredictDeployment:
             resources=all_replicas(num_cpus(), settings.num_gpus),
         )
         self._model_id = face.model_id
+        self._window_s = stream_window(face.coalesce_ms, self._face.gate)
         self._doing = ""
         self._engine: VLLMEngine | None = None
         self._start = asyncio.create_task(self._load(settings))
@@ -170,10 +171,7 @@ class VLLMPredictDeployment:
             self._face.loading(what)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
-        app = self._face.asgi_app()
-        if self._coalesce_s:
-            app = CoalesceMiddleware(app, self._coalesce_s)
-        return ServeApp(app, self._unload)
+        return ServeApp(CoalesceMiddleware(self._face.asgi_app(), self._window_s), self._unload)
 
     async def _unload(self) -> None:
         self._start.cancel()
@@ -190,6 +188,13 @@ class VLLMPredictDeployment:
         except Exception as error:
             self._face.failed(error)
             raise
+
+
+def stream_window(coalesce_ms: float, gate: AdmissionGate) -> Window:
+    """How long the chunks of a stream gather: always, or only while many streams run."""
+    if coalesce_ms:
+        return lambda: coalesce_ms / 1000
+    return window_when_busy(lambda: gate.num_running)
 
 
 async def death(engine: VLLMEngine) -> EngineDead | None:

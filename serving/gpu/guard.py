@@ -15,7 +15,7 @@ from serving.gpu.request_defaults import missing_defaults
 from serving.gpu.request_fields import refuse_unknown
 from serving.http.admission import AdmissionGate
 from serving.http.body import read_object
-from serving.http.errors import NoSuchRoute
+from serving.http.errors import MethodNotAllowed, NoSuchRoute
 from serving.http.offer import Offer
 from serving.http.protocol import MAX_N
 from serving.http.readiness import Readiness
@@ -77,10 +77,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; what goes wrong before the answer has begun is raised."""
         path = route_path(scope)
-        if scope["type"] != "http" or path not in PUBLIC or path not in self._fields:
-            raise NoSuchRoute(
-                f"There is no route {scope.get('method', '')} {path}; GET / lists them."
-            )
+        self._check_route(scope, path)
         self._readiness.check()
         recorded = Recorded(receive)
         given = await read_object(scope, recorded, self.settings.max_body_bytes)
@@ -91,6 +88,15 @@ class Guard:
             given = {**given, **added}
         body = json.dumps(given).encode() if added else recorded.body()
         await self.forward(given, body, scope, receive, send)
+
+    def _check_route(self, scope: Scope, path: str) -> None:
+        method = scope.get("method", "")
+        if scope["type"] != "http" or path not in PUBLIC or path not in self._fields:
+            raise NoSuchRoute(f"There is no route {method} {path}; GET / lists them.")
+        if method != "POST":
+            raise MethodNotAllowed(
+                f"{method} {path} is not possible; this path takes POST.", allow="POST"
+            )
 
     @property
     def settings(self) -> FaceSettings:

@@ -21,6 +21,12 @@ from serving.errors import (
 TOO_LONG = re.compile(r"maximum (context|model) length|max_model_len|longer than the maximum")
 # vLLM's own note at the end of some sentences.
 NOTE = re.compile(r" \(parameter=.*\)$", re.DOTALL)
+# What vLLM calls by names of its own, and callers by one of these.
+CALLERS_NAMES = {
+    "input_tokens": ("messages", "prompt", "input"),
+    "max_tokens": ("max_completion_tokens", "max_output_tokens"),
+    "response_id": ("previous_response_id",),
+}
 NO_SUCH_MODEL = re.compile(r"model .* does not exist", re.IGNORECASE)
 
 
@@ -33,7 +39,7 @@ def as_serving_error(status: int, body: bytes, fields: Collection[str] = ()) -> 
     error = _error_object(body)
     message = _one_line(str(error.get("message") or f"vLLM answered with status {status}."))
     message = NOTE.sub("", message)
-    param = _param(error.get("param")) or _spoken_of(message, fields)
+    param = _param(error.get("param"), fields) or _spoken_of(message, fields)
     if status >= 500:
         return _server_error(status, message, param)
     if status == 404 and NO_SUCH_MODEL.search(message):
@@ -60,11 +66,13 @@ def _server_error(status: int, message: str, param: str | None) -> ServingError:
     return ServingError(message)
 
 
-def _param(given: object) -> str | None:
-    """vLLM's path to a field, without the part that says "in the body"."""
-    if not isinstance(given, str):
+def _param(given: object, fields: Collection[str]) -> str | None:
+    """vLLM's path to a field in the caller's words, without the part that says "in the body"."""
+    if not isinstance(given, str) or given == "body":
         return None
-    return given.removeprefix("body.") if given != "body" else None
+    name = given.removeprefix("body.")
+    callers = () if name in fields else CALLERS_NAMES.get(name, ())
+    return next((each for each in callers if each in fields), name)
 
 
 def _spoken_of(message: str, fields: Collection[str]) -> str | None:

@@ -28,6 +28,8 @@ DATA_TYPES = {
 LOAD_IN_8BIT = "fp8"
 LOAD_IN_4BIT = "mxfp4"
 CACHE_8BIT = "fp8"
+# Ranks for which vLLM makes room; an adapter of another rank takes the next larger room.
+LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 
 # Arguments of vLLM that have a word of ours: two words for one thing would contradict each other.
 OUR_WORDS = {
@@ -149,8 +151,19 @@ def _lora_arguments(settings: VLLMSettings, max_lora_rank: int | None) -> dict[s
     if not settings.lora_adapters:
         return {}
     modules = [f"{name}={folder}" for name, folder in settings.lora_adapters.items()]
-    arguments = {"enable_lora": True, "lora_modules": modules, "max_lora_rank": max_lora_rank}
+    rank = None if max_lora_rank is None else _room_for_rank(max_lora_rank)
+    arguments = {"enable_lora": True, "lora_modules": modules, "max_lora_rank": rank}
     return {"max_loras": len(modules), **arguments}
+
+
+def _room_for_rank(rank: int) -> int:
+    room = next((each for each in LORA_RANKS if each >= rank), None)
+    if room is None:
+        raise ConfigError(
+            f"lora_adapters: an adapter has rank {rank}; vLLM takes {LORA_RANKS[-1]} at most",
+            param="lora_adapters",
+        )
+    return room
 
 
 def rope_overrides(settings: VLLMSettings, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.gpu.coalesce import CoalesceMiddleware
+from serving.gpu.coalesce import BUSY_STREAMS, BUSY_WINDOW_S, CoalesceMiddleware, window_when_busy
 
 EVENTS = [(b"content-type", b"text/event-stream; charset=utf-8")]
 
@@ -28,7 +28,8 @@ def written(pieces, *, pause_s=0.0, window_s=0.02, headers=EVENTS):
         await asyncio.sleep(0)
         arrived.append(message)
 
-    asyncio.run(CoalesceMiddleware(app, window_s)({"type": "http"}, None, send))
+    window = window_s if callable(window_s) else lambda: window_s
+    asyncio.run(CoalesceMiddleware(app, window)({"type": "http"}, None, send))
     return arrived
 
 
@@ -46,12 +47,30 @@ def test_the_first_leaves_at_once_and_the_others_together():
     assert [body["body"] for body in bodies] == [b"1", b"234"]
 
 
+def test_while_few_run_each_leaves_at_once():
+    running = iter([1, 1, BUSY_STREAMS, BUSY_STREAMS, BUSY_STREAMS, BUSY_STREAMS])
+    window = window_when_busy(lambda: next(running, BUSY_STREAMS))
+    assert window_when_busy(lambda: BUSY_STREAMS)() == BUSY_WINDOW_S
+    bodies = written([b"1", b"2", b"3", b"4", b"5"], window_s=window)[1:]
+    assert [body["body"] for body in bodies] == [b"1", b"2", b"3", b"45"]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.binary(max_size=5), max_size=30), st.data())
+def test_a_window_that_comes_and_goes_loses_nothing(pieces, data):
+    window = lambda: data.draw(st.sampled_from([0.0, 0.001]))  # noqa: E731
+    _, *bodies = written(pieces, pause_s=0.0005, window_s=window)
+    assert b"".join(body["body"] for body in bodies) == b"".join(pieces)
+    assert [body["more_body"] for body in bodies] == [True] * (len(bodies) - 1) + [False]
+
+
 def test_other_answers_pass_as_they_are():
     bodies = written([b"1", b"2"], headers=[(b"content-type", b"application/json")])[1:]
     assert [body["body"] for body in bodies] == [b"1", b"2", b""]
 
 
-def test_a_client_that_left_is_heard_of():
+@pytest.mark.parametrize("window_s", [0.0, 0.001])
+def test_a_client_that_left_is_heard_of(window_s):
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": EVENTS})
         while True:
@@ -63,4 +82,4 @@ def test_a_client_that_left_is_heard_of():
             raise OSError("gone")
 
     with pytest.raises(OSError, match="gone"):
-        asyncio.run(CoalesceMiddleware(app, 0.001)({"type": "http"}, None, send))
+        asyncio.run(CoalesceMiddleware(app, lambda: window_s)({"type": "http"}, None, send))

@@ -96,6 +96,9 @@ def test_other_models_routes_and_keys_stay_out():
         assert wrong.json()["error"]["code"] == "model_not_found"
         for path in ("/scale_elastic_ep", "/docs", "/v1/embeddings"):
             assert (await http.post(path, json={}, headers=bearer)).status_code == 404
+        got = await http.get("/v1/completions", headers=bearer)
+        assert (got.status_code, got.headers["allow"]) == (405, "POST")
+        assert got.json()["error"]["code"] == "method_not_allowed"
         assert (await http.get("/health")).json()["status"] == "ready"
         assert engine.asked == []
 

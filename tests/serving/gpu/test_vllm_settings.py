@@ -75,6 +75,18 @@ def test_what_only_the_replica_knows_goes_along():
     assert made["distributed_executor_backend"] == "mp"
 
 
+@pytest.mark.parametrize(("rank", "room"), [(1, 8), (8, 8), (9, 16), (257, 320), (512, 512)])
+def test_an_adapters_rank_is_rounded_up_to_one_of_vllms(rank, room):
+    told = VLLMSettings(lora_adapters={"a": "/a"})
+    assert vllm_arguments(told, "m", ("llama",), max_lora_rank=rank)["max_lora_rank"] == room
+
+
+def test_a_rank_that_vllm_has_no_room_for_is_refused():
+    told = VLLMSettings(lora_adapters={"a": "/a"})
+    with pytest.raises(ConfigError, match="lora_adapters: an adapter has rank 513"):
+        vllm_arguments(told, "m", ("llama",), max_lora_rank=513)
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

@@ -86,10 +86,18 @@ def test_each_answer_has_its_error(status, message, kind):
         ("This model's prompt and stop differ", None, {"prompt", "stop"}, None),
         ("wrong", "body.messages.0.content", (), "messages.0.content"),
         ("wrong", "body", (), None),
+        ("too small", "max_tokens", {"input", "max_output_tokens"}, "max_output_tokens"),
+        ("too small", "max_tokens", {"prompt", "max_tokens"}, "max_tokens"),
+        ("not found", "response_id", {"previous_response_id"}, "previous_response_id"),
     ],
 )
 def test_the_field_is_found(message, param, fields, expected):
     assert answered(400, message, param, fields).param == expected
+
+
+def test_a_prompt_that_is_too_long_is_called_as_its_caller_does():
+    error = answered(400, "maximum context length", "input_tokens", {"model", "messages"})
+    assert (error.param, error.code) == ("messages", "context_length_exceeded")
 
 
 def test_pydantics_lists_become_one_sentence():
