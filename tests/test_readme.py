@@ -17,6 +17,7 @@ import yaml
 
 from inference.args import ApplicationArgs
 from inference.local.ports import free_port, is_free
+from inference.strict import check_serve_config
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -96,9 +97,11 @@ def test_the_benchmark_measures_what_make_serve_serves(port, tmp_path):
     assert (tmp_path / "first.html").stat().st_size > 10_000
 
 
-def test_the_yaml_example_is_a_config_we_accept():
-    (example,) = blocks("yaml")
-    for application in yaml.safe_load(example)["applications"]:
+@pytest.mark.parametrize("example", blocks("yaml"))
+def test_every_yaml_example_is_a_config_we_accept(example):
+    config = yaml.safe_load(example)
+    check_serve_config(config)
+    for application in config["applications"]:
         ApplicationArgs.model_validate(application["args"])
 
 

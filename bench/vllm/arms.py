@@ -36,6 +36,8 @@ ENVIRONMENT: Mapping[str, str] = {
     "VLLM_NO_USAGE_STATS": "1",
     "HF_HUB_OFFLINE": "1",
 }
+# `anynode serve` sets this otherwise; in Ray's own application it is as Ray has it.
+RAYS_OWN: Mapping[str, str] = {"RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "1"}
 
 
 def bare(model: str) -> dict[str, Any]:
@@ -96,6 +98,7 @@ def ray_llm(model: str) -> dict[str, Any]:
     """
     return _application(
         import_path="ray.serve.llm:build_openai_app",
+        runtime_env={"env_vars": dict(RAYS_OWN)},
         args={
             "llm_configs": [_llm_config(model)],
             "ingress_deployment_config": {"ray_actor_options": {"num_cpus": 0}},
@@ -107,7 +110,7 @@ def ray_llm_direct(model: str) -> dict[str, Any]:
     """The same with direct streaming, which has no ingress deployment."""
     return _application(
         import_path="ray.serve.llm:build_openai_app",
-        runtime_env={"env_vars": {"RAY_SERVE_LLM_ENABLE_DIRECT_STREAMING": "1"}},
+        runtime_env={"env_vars": {**RAYS_OWN, "RAY_SERVE_LLM_ENABLE_DIRECT_STREAMING": "1"}},
         args={"llm_configs": [_llm_config(model)]},
     )
 

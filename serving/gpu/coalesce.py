@@ -17,15 +17,24 @@ EVENT_STREAM = b"text/event-stream"
 # Seconds for which chunks gather now; 0: each leaves at once.
 Window = Callable[[], float]
 
-# Behind HAProxy, too, writing is half of what a replica does for a token, so streams share it
-# while many run. The eye sees no difference; tokens that come more slowly do not wait at all.
+# Behind HAProxy, too, writing is half of what a replica does for a token, so while many streams
+# run they write less often, the more there are the less. The eye sees no difference, and tokens
+# that come more slowly than this do not wait at all.
 BUSY_STREAMS = 8
-BUSY_WINDOW_S = 0.02
+WINDOW_PER_STREAM_S = 0.0015
+LONGEST_WINDOW_S = 0.05
 
 
 def window_when_busy(num_running: Callable[[], int]) -> Window:
-    """No window while few streams run, a short one while many do."""
-    return lambda: BUSY_WINDOW_S if num_running() >= BUSY_STREAMS else 0.0
+    """No window while few streams run, and a longer one the more do."""
+
+    def window_s() -> float:
+        running = num_running()
+        if running < BUSY_STREAMS:
+            return 0.0
+        return min(running * WINDOW_PER_STREAM_S, LONGEST_WINDOW_S)
+
+    return window_s
 
 
 class CoalesceMiddleware:

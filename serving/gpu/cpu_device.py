@@ -6,12 +6,18 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from serving.errors import ConfigError
 from serving.gpu.vllm_settings import VLLMSettings
 
 KV_SPACE_VARIABLE = "VLLM_CPU_KVCACHE_SPACE"
 BIND_VARIABLE = "VLLM_CPU_OMP_THREADS_BIND"
 # Unasked, vLLM would take 92 % of the machine's memory, of which other programs have some already.
 KV_CACHE_BYTES = 2**30
+
+
+def on_cpu(settings: VLLMSettings, environment: Mapping[str, str]) -> VLLMSettings:
+    """The settings as a CPU needs them."""
+    return with_spare_adapter(with_kv_cache(settings, environment))
 
 
 def with_kv_cache(settings: VLLMSettings, environment: Mapping[str, str]) -> VLLMSettings:
@@ -22,15 +28,40 @@ def with_kv_cache(settings: VLLMSettings, environment: Mapping[str, str]) -> VLL
     return replace(settings, kv_cache_bytes=KV_CACHE_BYTES)
 
 
+def with_spare_adapter(settings: VLLMSettings) -> VLLMSettings:
+    """The settings with room for one adapter more than there are.
+
+    For requests to the model itself vLLM's kernels for CPUs apply the last adapter that there is
+    room for, when others in the batch have one (vllm#48421). So that one must stay empty.
+    """
+    if not settings.lora_adapters:
+        return settings
+    room = {"max_loras": len(settings.lora_adapters) + 1}
+    return replace(settings, engine_kwargs={**settings.engine_kwargs, **room})
+
+
 def prepare_environment(settings: VLLMSettings) -> None:
     """Cores of its own for each rank, unless the operator chose them: vLLM by itself wants a NUMA
     node for each. And `kv_cache_bytes` is not overruled by the environment, as vLLM would have it.
+    Raises ConfigError for what only GPUs can do.
     """
+    check_quantization(settings)
     if settings.kv_cache_bytes is not None:
         os.environ.pop(KV_SPACE_VARIABLE, None)
     if settings.tensor_parallel_size > 1:
         cpus = sorted(os.sched_getaffinity(0))
         os.environ.setdefault(BIND_VARIABLE, binding(cpus, settings.tensor_parallel_size))
+
+
+def check_quantization(settings: VLLMSettings) -> None:
+    """Raise ConfigError for types of weights that vLLM 0.32 has no kernels for on a CPU."""
+    for name in ("load_in_8bit", "load_in_4bit"):
+        if getattr(settings, name):
+            raise ConfigError(
+                f"{name}: vLLM quantises weights on GPUs only; leave it out, or set target_device "
+                "to run the model in 8 bits with the engines for CPUs",
+                param=name,
+            )
 
 
 def binding(cpus: Sequence[int], num_ranks: int) -> str:

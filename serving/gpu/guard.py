@@ -77,7 +77,11 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; what goes wrong before the answer has begun is raised."""
         path = route_path(scope)
-        self._check_route(scope, path)
+        if scope["type"] != "http" or not self.serves(path):
+            raise NoSuchRoute(
+                f"There is no route {scope.get('method', '')} {path}; GET / lists them."
+            )
+        check_method(scope, path)
         self._readiness.check()
         recorded = Recorded(receive)
         given = await read_object(scope, recorded, self.settings.max_body_bytes)
@@ -89,14 +93,9 @@ class Guard:
         body = json.dumps(given).encode() if added else recorded.body()
         await self.forward(given, body, scope, receive, send)
 
-    def _check_route(self, scope: Scope, path: str) -> None:
-        method = scope.get("method", "")
-        if scope["type"] != "http" or path not in PUBLIC or path not in self._fields:
-            raise NoSuchRoute(f"There is no route {method} {path}; GET / lists them.")
-        if method != "POST":
-            raise MethodNotAllowed(
-                f"{method} {path} is not possible; this path takes POST.", allow="POST"
-            )
+    def serves(self, path: str) -> bool:
+        """Whether this model has the route: one that embeds does not generate, and vice versa."""
+        return path in PUBLIC and path in self._fields
 
     @property
     def settings(self) -> FaceSettings:
@@ -129,6 +128,14 @@ class Guard:
                 await self._check_engine()
                 self._readiness.check()  # whatever it was, a dead engine is the better answer
             raise
+
+
+def check_method(scope: Scope, path: str) -> None:
+    """Raise MethodNotAllowed unless the request is a POST."""
+    if scope["method"] != "POST":
+        raise MethodNotAllowed(
+            f"{scope['method']} {path} is not possible; this path takes POST.", allow="POST"
+        )
 
 
 def route_path(scope: Scope) -> str:

@@ -64,9 +64,10 @@ class InputLimit:
                 (await self._count_prompt(prompt, given, scope), field)
                 for prompt in each_prompt(given.get(field))
             ]
+        instead = next(route for route in (CHAT, *PROMPTS) if route in self._fields)
         raise InvalidRequest(
             f"{path} cannot count its prompt, and this model limits prompts to "
-            f"{self._max_input_len} tokens (max_input_len); use {CHAT}."
+            f"{self._max_input_len} tokens (max_input_len); use {instead}."
         )
 
     async def _count_prompt(

@@ -14,6 +14,7 @@ from serving.gpu.guard import Guard
 from serving.http.answer import Answer
 from serving.http.body import read_object
 from serving.http.collect import Choice, Collected
+from serving.http.errors import NoSuchRoute
 from serving.http.generation import Understand
 from serving.http.job import Job
 from serving.http.offer import Offer
@@ -41,6 +42,8 @@ class LegacyRoute:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; what goes wrong before the answer has begun is raised."""
         guard = self._guard()
+        if not guard.serves(COMPLETIONS):
+            raise NoSuchRoute("This model generates no text; GET / lists its routes.")
         given = await read_object(scope, receive, self._offer.settings.max_body_bytes)
         job, answer = self._understand(given, self._offer)
         asked = completion_body(

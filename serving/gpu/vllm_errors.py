@@ -21,6 +21,8 @@ from serving.errors import (
 TOO_LONG = re.compile(r"maximum (context|model) length|max_model_len|longer than the maximum")
 # vLLM's own note at the end of some sentences.
 NOTE = re.compile(r" \(parameter=.*\)$", re.DOTALL)
+# An argument of vLLM's command line, which here has another place.
+FLAG = re.compile(r"--([a-z][a-z0-9-]+)")
 # What vLLM calls by names of its own, and callers by one of these.
 CALLERS_NAMES = {
     "input_tokens": ("messages", "prompt", "input"),
@@ -38,7 +40,7 @@ def as_serving_error(status: int, body: bytes, fields: Collection[str] = ()) -> 
     """
     error = _error_object(body)
     message = _one_line(str(error.get("message") or f"vLLM answered with status {status}."))
-    message = NOTE.sub("", message)
+    message = FLAG.sub(_engine_kwarg, NOTE.sub("", message))
     param = _param(error.get("param"), fields) or _spoken_of(message, fields)
     if status >= 500:
         return _server_error(status, message, param)
@@ -64,6 +66,10 @@ def _server_error(status: int, message: str, param: str | None) -> ServingError:
     if status == 503:
         return EngineDead(message)
     return ServingError(message)
+
+
+def _engine_kwarg(flag: re.Match[str]) -> str:
+    return "engine_kwargs." + flag[1].replace("-", "_")
 
 
 def _param(given: object, fields: Collection[str]) -> str | None:

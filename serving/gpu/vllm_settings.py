@@ -186,7 +186,8 @@ def rope_overrides(settings: VLLMSettings, config: Mapping[str, Any]) -> dict[st
     theta = float(own.get("rope_theta", config.get("rope_theta", 10000.0)))
     rope: dict[str, Any] = {"rope_type": "default", "rope_theta": _scaled(theta, settings, config)}
     if settings.compress_pos_emb != 1:
-        rope |= {"rope_type": "linear", "factor": settings.compress_pos_emb}
+        # vLLM takes a whole number for a list of factors
+        rope |= {"rope_type": "linear", "factor": float(settings.compress_pos_emb)}
     return {"rope_parameters": rope, **_longer_context(settings, config)}
 
 

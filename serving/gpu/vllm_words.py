@@ -40,9 +40,13 @@ def _word(value: Any) -> str:
 
 
 def one_sentence(text: str) -> str:
-    """What an error says, on one line: pydantic's heading and its links are left out."""
+    """What an error says, on one line: pydantic's heading and its links are left out, and so are
+    last words that only announce further lines ("Reasons:").
+    """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if lines and PYDANTIC_HEAD in lines[0]:
         lines = [line for line in lines[1:] if not line.startswith("For further information")]
     text = " ".join(lines).partition(" [type=")[0].removeprefix("Value error, ")
+    said, stop, announced = text.rpartition(". ")
+    text = said + "." if stop and announced.endswith(":") else text
     return text if len(text) <= LONGEST_SENTENCE else f"{text[:LONGEST_SENTENCE]}…"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,8 +17,14 @@ ALPHA = 8
 SCALE = 0.2  # of the weights: less changes no answer, more leaves no words
 
 
-def save_adapter(folder: Path) -> dict[str, torch.Tensor]:
-    """Write an adapter as PEFT does; what it adds to the checkpoint's weights, by their names."""
+@dataclass
+class Adapter:
+    folder: Path
+    deltas: dict[str, torch.Tensor]  # what it adds to the checkpoint's weights, by their names
+
+
+def save_adapter(folder: Path) -> Adapter:
+    """Write an adapter as PEFT does."""
     chance = torch.Generator().manual_seed(0)
     config = AutoConfig.from_pretrained(DEMO_MODEL)
     sizes = {
@@ -36,4 +43,4 @@ def save_adapter(folder: Path) -> dict[str, torch.Tensor]:
     save_file(tensors, folder / "adapter_model.safetensors")
     told = {"peft_type": "LORA", "r": RANK, "lora_alpha": ALPHA, "target_modules": list(sizes)}
     (folder / "adapter_config.json").write_text(json.dumps(told))
-    return deltas
+    return Adapter(folder, deltas)

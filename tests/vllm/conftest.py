@@ -1,4 +1,4 @@
-"""One real vLLM behind our house on a loopback port, for the whole run.
+"""Real vLLMs behind our house on loopback ports: two for the whole run, others for one test file.
 
 Collected only where vLLM is installed, which is in an environment of its own.
 """
@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.vllm.served import (
+    ADAPTER,
     DEMO_MODEL,
     MAX_INPUT_LEN,
     MAX_MODEL_LEN,
@@ -28,6 +29,9 @@ from tests.vllm.served import (
     VLLM_ENVIRONMENT,
     Served,
 )
+
+if TYPE_CHECKING:
+    from tests.vllm.adapter import Adapter
 
 collect_ignore_glob = [] if find_spec("vllm") else ["test_*.py"]
 
@@ -85,4 +89,29 @@ def said(process: subprocess.Popen[str]) -> str:
 def served() -> Iterator[Served]:
     with replica() as running:
         print(f"vLLM answered {running.startup_s:.1f} s after its process began")
+        yield running
+
+
+@pytest.fixture(scope="session")
+def adapter(tmp_path_factory: pytest.TempPathFactory) -> Adapter:
+    """A LoRA adapter for the demo checkpoint."""
+    from tests.vllm.adapter import (
+        save_adapter,
+    )  # imports torch, which is only in vLLM's environment
+
+    return save_adapter(tmp_path_factory.mktemp("adapter"))
+
+
+@pytest.fixture(scope="session")
+def rich(adapter: Adapter) -> Iterator[Served]:
+    """One that is told much: an adapter, a tool parser, prompts of any length. In 32 bits, so that
+    its greedy answers are the reference's, word for word.
+    """
+    kwargs = {"enable_auto_tool_choice": True, "tool_call_parser": "hermes"}
+    with replica(
+        max_input_len=None,
+        data_type="float32",
+        lora_adapters={ADAPTER: str(adapter.folder)},
+        engine_kwargs={"enforce_eager": True, **kwargs},
+    ) as running:
         yield running

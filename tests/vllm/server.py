@@ -31,7 +31,12 @@ async def serve(model: str, served: str, settings: VLLMSettings) -> None:
         max_queued_requests=MAX_QUEUED_REQUESTS,
         request_timeout_s=float(os.environ.get("REQUEST_TIMEOUT_S", "60")),
     )
-    told = GPUSettings(model_name=model, face=face_settings, vllm=settings, wanted=None)
+    told = GPUSettings(
+        model_name=model,
+        face=face_settings,
+        vllm=__import__("serving.gpu.cpu_device", fromlist=["x"]).on_cpu(settings, os.environ),
+        wanted=None,
+    )
     folder = fetch_model(model)
     startup = StartupLog(folder)
     try:
@@ -41,7 +46,10 @@ async def serve(model: str, served: str, settings: VLLMSettings) -> None:
     try:
         face = VLLMFace(face_settings, max_input_len=settings.max_input_len)
         face.ready(engine)
-        config = uvicorn.Config(face.asgi_app(), log_level="warning", timeout_graceful_shutdown=2)
+        # No logging of uvicorn's own: setting it up would close the handlers that vLLM has.
+        config = uvicorn.Config(
+            face.asgi_app(), log_config=None, access_log=False, timeout_graceful_shutdown=2
+        )
         server = uvicorn.Server(config)
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.bind(("127.0.0.1", 0))

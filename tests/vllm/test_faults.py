@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +13,26 @@ import httpx
 import psutil
 import pytest
 
-from tests.vllm.conftest import MODEL, Refused, replica
+from tests.vllm.conftest import DEMO_MODEL, MODEL, Refused, replica
 
 
 def test_a_folder_without_a_model_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"model_name: .* has no config\.json"), replica(tmp_path):
+        pass
+
+
+def test_a_model_without_weights_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(DEMO_MODEL / name, tmp_path)
     with pytest.raises(Refused, match="vLLM could not start: "), replica(tmp_path):
+        pass
+
+
+def test_an_unknown_type_of_numbers_is_refused_in_one_sentence() -> None:
+    with (
+        pytest.raises(Refused, match=r"data_type: .*did you mean 'bfloat16'"),
+        replica(data_type="bflaot16"),
+    ):
         pass
 
 

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.gpu.coalesce import BUSY_STREAMS, BUSY_WINDOW_S, CoalesceMiddleware, window_when_busy
+from serving.gpu.coalesce import (
+    BUSY_STREAMS,
+    LONGEST_WINDOW_S,
+    CoalesceMiddleware,
+    window_when_busy,
+)
 
 EVENTS = [(b"content-type", b"text/event-stream; charset=utf-8")]
 
@@ -50,7 +55,8 @@ def test_the_first_leaves_at_once_and_the_others_together():
 def test_while_few_run_each_leaves_at_once():
     running = iter([1, 1, BUSY_STREAMS, BUSY_STREAMS, BUSY_STREAMS, BUSY_STREAMS])
     window = window_when_busy(lambda: next(running, BUSY_STREAMS))
-    assert window_when_busy(lambda: BUSY_STREAMS)() == BUSY_WINDOW_S
+    assert 0 < window_when_busy(lambda: BUSY_STREAMS)() < window_when_busy(lambda: 16)()
+    assert window_when_busy(lambda: 1000)() == LONGEST_WINDOW_S
     bodies = written([b"1", b"2", b"3", b"4", b"5"], window_s=window)[1:]
     assert [body["body"] for body in bodies] == [b"1", b"2", b"3", b"45"]
 

@@ -8,15 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving.errors import ConfigError
 from serving.gpu.cpu_device import (
     BIND_VARIABLE,
     KV_CACHE_BYTES,
     KV_SPACE_VARIABLE,
     binding,
+    on_cpu,
     prepare_environment,
     with_kv_cache,
 )
-from serving.gpu.vllm_settings import VLLMSettings
+from serving.gpu.vllm_settings import VLLMSettings, vllm_arguments
 
 
 def test_unasked_the_cache_is_modest():
@@ -34,6 +36,21 @@ def test_unasked_the_cache_is_modest():
 def test_what_somebody_chose_stands(settings, environment):
     told = VLLMSettings(**settings)
     assert with_kv_cache(told, environment) == told
+
+
+def test_the_last_room_for_an_adapter_stays_empty():
+    told = VLLMSettings(lora_adapters={"a": "/a", "b": "/b"}, engine_kwargs={"seed": 7})
+    made = vllm_arguments(on_cpu(told, {}), "m", ("llama",), max_lora_rank=8)
+    assert (made["max_loras"], made["seed"]) == (3, 7)
+    assert made["kv_cache_memory_bytes"] == KV_CACHE_BYTES
+    assert "max_loras" not in on_cpu(VLLMSettings(), {}).engine_kwargs
+
+
+@pytest.mark.parametrize("name", ["load_in_8bit", "load_in_4bit"])
+def test_weights_that_only_gpus_can_take_are_refused(name):
+    with pytest.raises(ConfigError, match=f"^{name}: .* on GPUs only") as caught:
+        prepare_environment(VLLMSettings(**{name: True}))
+    assert caught.value.param == name
 
 
 def test_each_rank_gets_cores_and_the_cache_is_the_one_that_was_said(monkeypatch):

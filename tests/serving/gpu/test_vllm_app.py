@@ -171,6 +171,18 @@ def test_the_older_shapes():
     house(test)
 
 
+def test_the_older_shapes_are_missing_where_no_text_is_generated():
+    async def test(http, engine, face):
+        routes = engine.app.router.routes
+        routes[:] = [route for route in routes if route.path != "/v1/completions"]
+        face.ready(engine)
+        for path in ("/", "/generate", "/v1/completions"):
+            answer = await ask(http, path)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_route")
+
+    house(test, ready=False)
+
+
 @pytest.mark.parametrize(
     ("prompt", "status"),
     [

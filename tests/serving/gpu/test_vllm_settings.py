@@ -127,6 +127,7 @@ def test_every_setting_is_frozen():
 def test_compressed_positions_are_linear_scaling():
     made = arguments(compress_pos_emb=4)["hf_overrides"]
     assert made == {"rope_parameters": {"rope_type": "linear", "factor": 4, "rope_theta": 10000.0}}
+    assert isinstance(made["rope_parameters"]["factor"], float)
 
 
 @given(st.floats(1.01, 16))

@@ -46,6 +46,8 @@ def test_arguments_become_a_command_line(arguments, words):
             "no such thing",
         ),
         ("two\nlines", "two lines"),
+        ("There is no kernel. Reasons:", "There is no kernel."),
+        ("Choose one of:", "Choose one of:"),
     ],
 )
 def test_errors_become_one_sentence(text, sentence):
@@ -112,6 +114,11 @@ def test_pydantics_lists_become_one_sentence():
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"error": "no"}', b'{"detail": "x"}'])
 def test_answers_of_another_shape_are_errors_too(body):
     assert "status 400" in as_serving_error(400, body).message
+
+
+def test_flags_of_a_command_line_are_called_as_here():
+    error = answered(400, "this requires --tool-call-parser to be set -- or else")
+    assert error.message == "this requires engine_kwargs.tool_call_parser to be set -- or else"
 
 
 def test_vllms_notes_are_left_out():
