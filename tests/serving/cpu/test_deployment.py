@@ -11,14 +11,13 @@ import httpx
 import pytest
 
 from serving.cpu.deployment import (
-    PROXY_COALESCE_MS,
     CPUDeployment,
     CPUSettings,
     engine_settings,
 )
 from serving.errors import ConfigError, EngineDead
 from serving.http import FaceSettings
-from serving.serve_app import ServeApp, with_proxy
+from serving.serve_app import PROXY_COALESCE_MS, ServeApp, with_proxy
 
 
 def settings(**changes: Any) -> CPUSettings:
