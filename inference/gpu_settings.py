@@ -5,6 +5,7 @@ from __future__ import annotations
 from inference.args import ApplicationArgs
 from inference.names import default_name, given
 from serving.errors import ConfigError
+from serving.gpu.cpu_device import check_quantization
 from serving.gpu.deployment import GPUSettings
 from serving.gpu.placement import Wanted
 from serving.gpu.vllm_settings import VLLMSettings
@@ -14,6 +15,8 @@ from serving.http import FaceSettings
 def gpu_settings(args: ApplicationArgs) -> GPUSettings:
     """What the GPU deployment is told; raises ConfigError where the arguments do not fit it."""
     vllm = vllm_settings(args)
+    if args.vllm_device == "cpu":
+        check_quantization(vllm)
     return GPUSettings(
         model_name=args.model_name,
         face=face_settings(args, vllm),

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 
 from serving.errors import ConfigError, EngineDead
 from serving.gpu.coalesce import CoalesceMiddleware, Window, window_when_busy
-from serving.gpu.cpu_device import prepare_environment, with_kv_cache
+from serving.gpu.cpu_device import on_cpu, prepare_environment
 from serving.gpu.gpu_arithmetic import check_replicas
 from serving.gpu.memory_advice import (
     Fallback,
@@ -299,7 +299,7 @@ def log_better_use(told: VLLMSettings, folder: Path, num_gpus: int) -> None:
 def with_share(settings: GPUSettings) -> VLLMSettings:
     """vLLM's settings with this replica's share of its device's memory."""
     if settings.wanted is None:
-        return with_kv_cache(settings.vllm, os.environ)
+        return on_cpu(settings.vllm, os.environ)
     share = memory_share(settings.wanted, settings.vllm.gpu_memory_utilization)
     return replace(settings.vllm, gpu_memory_utilization=share)
 

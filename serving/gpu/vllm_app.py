@@ -19,7 +19,7 @@ from serving.engine import CAPABILITIES
 from serving.errors import EngineDead, ServingError
 from serving.gpu.guard import PUBLIC, Guard
 from serving.gpu.input_limit import InputLimit
-from serving.gpu.legacy_routes import LegacyRoute
+from serving.gpu.legacy_routes import COMPLETIONS, LegacyRoute
 from serving.gpu.request_fields import fields_by_path
 from serving.gpu.vllm_adapter import VLLMEngine
 from serving.http.admission import AdmissionGate
@@ -157,8 +157,12 @@ class VLLMFace:
 
     def _routes(self) -> list[str]:
         """What GET / lists: the house's routes, and what else this vLLM serves."""
-        served = fields_by_path([] if self._engine is None else self._engine.routes).keys() & PUBLIC
-        return [*ROUTES, *sorted({f"POST {path}" for path in served} - set(ROUTES))]
+        if self._engine is None:
+            return list(ROUTES)
+        served = fields_by_path(self._engine.routes).keys() & PUBLIC
+        generates = COMPLETIONS in served
+        ours = [route for route in ROUTES if generates or not route.startswith("POST")]
+        return [*ours, *sorted({f"POST {path}" for path in served} - set(ours))]
 
     def _legacy_routes(self) -> list[Route]:
         return [

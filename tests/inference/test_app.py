@@ -73,6 +73,7 @@ def test_an_engine_of_ones_own_needs_no_table_entry() -> None:
         ({"data_type": "int8"}, "data_type", "load_in_8bit"),
         ({"gpu_count": 2, "replicas_per_gpu": 2}, "replicas_per_gpu", "cannot share them"),
         ({"target_device": "AMD", "gpu_count": 1}, "gpu_count", "leave gpu_count out"),
+        ({"vllm_device": "cpu", "load_in_8bit": True}, "load_in_8bit", "on GPUs only"),
         ({"gpu_memory_utilization": 0.5, "kv_cache_bytes": 9}, "kv_cache_bytes", "give one of"),
         ({"engine": "onx"}, "engine", "did you mean 'onnx'"),
     ],

@@ -31,12 +31,7 @@ async def serve(model: str, served: str, settings: VLLMSettings) -> None:
         max_queued_requests=MAX_QUEUED_REQUESTS,
         request_timeout_s=float(os.environ.get("REQUEST_TIMEOUT_S", "60")),
     )
-    told = GPUSettings(
-        model_name=model,
-        face=face_settings,
-        vllm=__import__("serving.gpu.cpu_device", fromlist=["x"]).on_cpu(settings, os.environ),
-        wanted=None,
-    )
+    told = GPUSettings(model_name=model, face=face_settings, vllm=settings, wanted=None)
     folder = fetch_model(model)
     startup = StartupLog(folder)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import numpy as np
 import openai
 import pytest
@@ -86,3 +87,9 @@ def test_routes_that_cannot_count_name_one_that_can(embedder: Served) -> None:
 def test_routes_that_need_a_generating_model_say_so(embedder: Served, path, body) -> None:
     answer = embedder.post(path, **body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_route")
+
+
+def test_only_what_it_serves_is_listed(embedder: Served) -> None:
+    routes = httpx.get(embedder.url).json()["routes"]
+    assert "POST /v1/embeddings" in routes
+    assert not {"POST /v1/chat/completions", "POST /v1/completions", "POST /generate"} & set(routes)
