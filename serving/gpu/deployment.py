@@ -110,6 +110,7 @@ class VLLMPredictDeployment:
         self._window_s = stream_window(face.coalesce_ms, self._face.gate)
         self._doing = ""
         self._engine: VLLMEngine | None = None
+        self._watch: asyncio.Task[None] | None = None
         self._start = asyncio.create_task(self._load(settings))
 
     async def _load(self, settings: GPUSettings) -> None:
@@ -134,9 +135,11 @@ class VLLMPredictDeployment:
         return await asyncio.to_thread(lambda: fetch_model(settings.model_name, token=token))
 
     async def _started(self, settings: GPUSettings, folder: Path) -> VLLMEngine:
-        self._tell("waiting for its turn to start")
-        async with start_turn(settings.wanted):
-            startup = StartupLog(folder)
+        wanted = settings.wanted
+        if wanted is not None and wanted.shares_gpu:
+            self._tell("waiting for its turn to start")
+        async with start_turn(wanted):
+            startup = StartupLog(folder, on_this_node=wanted is None or not wanted.spans_nodes)
             telling = asyncio.create_task(self._tell_progress(startup))
             try:
                 return await start(settings, folder, startup, stat_loggers_in_ray(), node_gpus())
@@ -176,6 +179,8 @@ class VLLMPredictDeployment:
 
     async def _unload(self) -> None:
         self._start.cancel()
+        if self._watch is not None:
+            self._watch.cancel()  # an engine that is ended in good order has not died
         if self._engine is not None:
             await self._engine.unload()
 
@@ -341,6 +346,8 @@ def what_fits(
     told: VLLMSettings, folder: Path, how: Fallback | None, error: ConfigError, num_gpus: int
 ) -> VLLMSettings:
     """The settings to try after `error`; raises it, with advice where memory is the reason."""
+    if error.param is not None:  # a setting is wrong, and says so itself
+        raise error
     shape = read_shape(folder)
     if shape is None:
         raise error

@@ -218,8 +218,8 @@ def stat_loggers_in_ray() -> list[Any]:
     """vLLM's metrics at our own /metrics, and through Ray's registry as `ray_vllm_…`.
 
     Both are named, because vLLM leaves its own out when it is given Ray's. Ray's is not told of
-    every gap between two tokens: Ray counts each once more in another process, which at a few
-    thousand tokens a second takes what would make a hundred. The gaps are in our own /metrics.
+    every gap between two tokens: with them Ray's agent took 12 us of CPU a token and more, without
+    less than 8. The gaps are in our own /metrics.
     """
     through_ray = find("RayPrometheusStatLogger", RAY_METRICS)
 

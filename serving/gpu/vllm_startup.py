@@ -49,12 +49,14 @@ class StartupLog:
     there is nothing to read here.
     """
 
-    def __init__(self, model: Path) -> None:
-        """`model`: the folder of the checkpoint that is read."""
+    def __init__(self, model: Path, *, on_this_node: bool = True) -> None:
+        """`model`: the folder of the checkpoint that is read. `on_this_node`: all processes are;
+        vLLM hands its variables on to those elsewhere, which would not find our file and fail.
+        """
         self._model = model
         self._folder = tempfile.TemporaryDirectory(prefix="anynode-vllm-")
         self._log = Path(self._folder.name) / "start.log"
-        if CONFIG_VARIABLE not in os.environ:
+        if on_this_node and CONFIG_VARIABLE not in os.environ:
             config = Path(self._folder.name) / "logging.json"
             config.write_text(json.dumps(logging_config(self._log)))
             os.environ[CONFIG_VARIABLE] = str(config)

@@ -234,6 +234,30 @@ def test_a_replica_whose_engine_has_died_ends_itself(monkeypatch):
     asyncio.run(test())
 
 
+def test_an_engine_that_is_unloaded_has_not_died(monkeypatch):
+    async def test() -> None:
+        async def start(*given: Any) -> Started:
+            return Started()
+
+        ended = asyncio.Event()
+        monkeypatch.setattr(deployment, "end_process", ended.set)
+        async with deployed(monkeypatch, start) as (made, _):
+            await made.check_health()
+            await made._unload()
+            made._engine.dead = True  # as vLLM's client says of itself from then on
+            await asyncio.sleep(deployment.WRITE_S + 5 * deployment.WATCH_S)
+            assert not ended.is_set()
+
+    asyncio.run(test())
+
+
+def test_a_setting_that_is_wrong_gets_no_advice_on_memory(monkeypatch):
+    wrong = ConfigError("engine_kwargs.x: no such argument", param="engine_kwargs")
+    with pytest.raises(ConfigError) as caught:
+        deployment.what_fits(PLAIN.vllm, DEMO_MODEL, "quantize", wrong, 8)
+    assert caught.value is wrong
+
+
 def test_it_waits_for_those_whose_requests_died(monkeypatch):
     async def test() -> None:
         async def start(*given: Any) -> Started:

@@ -132,6 +132,14 @@ def test_an_operators_own_logging_is_left_alone(monkeypatch, tmp_path: Path):
     assert os.environ[CONFIG_VARIABLE] == "/their/own.json"
 
 
+def test_processes_on_other_nodes_are_not_sent_to_a_file_of_ours(monkeypatch, tmp_path: Path):
+    monkeypatch.delenv(CONFIG_VARIABLE, raising=False)
+    startup = StartupLog(tmp_path, on_this_node=False)
+    assert CONFIG_VARIABLE not in os.environ
+    assert (startup.progress(), startup.cause()) == (STARTING, None)
+    startup.close()
+
+
 @pytest.mark.parametrize(("level", "kept"), [("DEBUG", "DEBUG"), ("WARNING", "INFO")])
 def test_the_console_says_as_much_as_it_was_told(monkeypatch, tmp_path: Path, level, kept):
     monkeypatch.setenv("VLLM_LOGGING_LEVEL", level)
