@@ -7,53 +7,25 @@ streams; everything else passes as it is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Send
 
 EVENT_STREAM = b"text/event-stream"
-
 
 # Seconds for which chunks gather now; 0: each leaves at once.
 Window = Callable[[], float]
 
-# Behind HAProxy, too, writing is half of what a replica does for a token, so while many streams
-# run they write less often, the more there are the less. The eye sees no difference, and tokens
-# that come more slowly than this do not wait at all.
-BUSY_STREAMS = 8
-WINDOW_PER_STREAM_S = 0.0015
-LONGEST_WINDOW_S = 0.05
 
-
-def window_when_busy(num_running: Callable[[], int]) -> Window:
-    """No window while few streams run, and a longer one the more do."""
-
-    def window_s() -> float:
-        running = num_running()
-        if running < BUSY_STREAMS:
-            return 0.0
-        return min(running * WINDOW_PER_STREAM_S, LONGEST_WINDOW_S)
-
-    return window_s
-
-
-class CoalesceMiddleware:
-    """Gathers the chunks of event streams for `window_s()`."""
-
-    def __init__(self, app: ASGIApp, window_s: Window) -> None:
-        self._app = app
-        self._window_s = window_s
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        writer = GatheringSend(send, self._window_s)
-        try:
-            await self._app(scope, receive, writer.send)
-        finally:
-            writer.close()
+@contextmanager
+def gathering(send: Send, window_s: Window) -> Iterator[Send]:
+    """`send` for one response, whose chunks gather for `window_s()` if it is an event stream."""
+    writer = GatheringSend(send, window_s)
+    try:
+        yield writer.send
+    finally:
+        writer.close()
 
 
 class GatheringSend:

@@ -19,7 +19,6 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from serving.errors import ConfigError, EngineDead
-from serving.gpu.coalesce import CoalesceMiddleware, Window, window_when_busy
 from serving.gpu.cpu_device import on_cpu, prepare_environment
 from serving.gpu.gpu_arithmetic import check_replicas
 from serving.gpu.memory_advice import (
@@ -47,11 +46,11 @@ from serving.gpu.vllm_adapter import (
     num_gpus_given,
     start_engine,
     stat_loggers_in_ray,
+    token_gaps_to,
 )
 from serving.gpu.vllm_app import VLLMFace
 from serving.gpu.vllm_settings import VLLMSettings, vllm_arguments
 from serving.gpu.vllm_startup import StartupLog
-from serving.http.admission import AdmissionGate
 from serving.http.settings import FaceSettings
 from serving.model_source import fetch_model, find_folder
 from serving.serve_app import ServeApp, with_proxy
@@ -107,7 +106,6 @@ class VLLMPredictDeployment:
             resources=all_replicas(num_cpus(), settings.num_gpus),
         )
         self._model_id = face.model_id
-        self._window_s = stream_window(face.coalesce_ms, self._face.gate)
         self._doing = ""
         self._engine: VLLMEngine | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -142,7 +140,8 @@ class VLLMPredictDeployment:
             startup = StartupLog(folder, on_this_node=wanted is None or not wanted.spans_nodes)
             telling = asyncio.create_task(self._tell_progress(startup))
             try:
-                return await start(settings, folder, startup, stat_loggers_in_ray(), node_gpus())
+                loggers = [*stat_loggers_in_ray(), token_gaps_to(self._face.pace.hear)]
+                return await start(settings, folder, startup, loggers, node_gpus())
             finally:
                 telling.cancel()
                 startup.close()
@@ -175,7 +174,7 @@ class VLLMPredictDeployment:
             self._face.loading(what)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
-        return ServeApp(CoalesceMiddleware(self._face.asgi_app(), self._window_s), self._unload)
+        return ServeApp(self._face.asgi_app(), self._unload)
 
     async def _unload(self) -> None:
         self._start.cancel()
@@ -194,13 +193,6 @@ class VLLMPredictDeployment:
         except Exception as error:
             self._face.failed(error)
             raise
-
-
-def stream_window(coalesce_ms: float, gate: AdmissionGate) -> Window:
-    """How long the chunks of a stream gather: always, or only while many streams run."""
-    if coalesce_ms:
-        return lambda: coalesce_ms / 1000
-    return window_when_busy(lambda: gate.num_running)
 
 
 async def death(engine: VLLMEngine) -> EngineDead | None:

@@ -9,10 +9,12 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.errors import InvalidRequest, ServingError
+from serving.gpu.coalesce import gathering
 from serving.gpu.input_limit import InputLimit
 from serving.gpu.passage import Passage
 from serving.gpu.request_defaults import missing_defaults
 from serving.gpu.request_fields import refuse_unknown
+from serving.gpu.stream_pace import FIELD, StreamPace, may_share_events
 from serving.http.admission import AdmissionGate
 from serving.http.body import read_object
 from serving.http.errors import MethodNotAllowed, NoSuchRoute
@@ -55,21 +57,26 @@ class Guard:
         fields: Mapping[str, frozenset[str]],
         input_limit: InputLimit | None,
         max_model_len: int,
+        parses_chat: bool,
         offer: Callable[[], Offer],
         gate: AdmissionGate,
+        pace: StreamPace,
         readiness: Readiness,
         check_engine: Callable[[], Awaitable[None]],
         on_error: Callable[[ServingError], None],
     ) -> None:
-        """`fields`: those each route knows; `check_engine` hears of errors that may be its death;
+        """`fields`: those each route knows; `parses_chat`: whether vLLM looks for tool calls or
+        reasoning in what a chat model says; `check_engine` hears of errors that may be its death;
         `on_error` of errors that can only end a stream.
         """
         self._app = app
         self._fields = fields
         self._input_limit = input_limit
         self.max_model_len = max_model_len
+        self._parses_chat = parses_chat
         self._offer = offer
         self._gate = gate
+        self._pace = pace
         self._readiness = readiness
         self._check_engine = check_engine
         self._on_error = on_error
@@ -88,10 +95,9 @@ class Guard:
         refuse_unknown(given, self._fields[path])
         self._offer().check_model(given.get("model"))
         added = missing_defaults(path, given, self.settings, self.max_model_len)
-        if added:
-            given = {**given, **added}
-        body = json.dumps(given).encode() if added else recorded.body()
-        await self.forward(given, body, scope, receive, send)
+        asked = self.paced(path, {**given, **added})
+        body = recorded.body() if asked == given else json.dumps(asked).encode()
+        await self.forward(asked, body, scope, receive, send)
 
     def serves(self, path: str) -> bool:
         """Whether this model has the route: one that embeds does not generate, and vice versa."""
@@ -102,32 +108,44 @@ class Guard:
         """Names and limits."""
         return self._offer().settings
 
+    def paced(self, path: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`given`, and how many tokens an event should carry where that is ours to say."""
+        if not may_share_events(path, given, self._fields[path], parses_chat=self._parses_chat):
+            return given
+        interval = self._pace.stream_interval()
+        return given if interval == 1 else {**given, FIELD: interval}
+
     async def forward(
         self, given: Mapping[str, Any], body: bytes, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Let vLLM answer `body`, which holds `given`, when there is room for its sequences."""
-        path = route_path(scope)
-        passage = Passage(
-            receive,
-            send,
-            body,
-            limit_s=self.settings.request_timeout_s,
-            fields=given.keys(),
-            on_error=self._on_error,
-        )
+        window_s = self._pace.window_s(decided=given.get(FIELD) is not None)
         try:
-            if path in GENERATING:
-                async with self._gate.admit(num_sequences(path, given)):
-                    if self._input_limit is not None:
-                        await self._input_limit.check(path, given, scope)
-                    await passage.run(self._app, scope)
-            else:
-                await passage.run(self._app, scope)
+            with gathering(send, window_s) as gathered:
+                passage = Passage(
+                    receive,
+                    gathered,
+                    body,
+                    limit_s=self.settings.request_timeout_s,
+                    fields=given.keys(),
+                    on_error=self._on_error,
+                )
+                await self._pass(passage, given, scope)
         except ServingError as error:
             if error.status >= 500:
                 await self._check_engine()
                 self._readiness.check()  # whatever it was, a dead engine is the better answer
             raise
+
+    async def _pass(self, passage: Passage, given: Mapping[str, Any], scope: Scope) -> None:
+        path = route_path(scope)
+        if path not in GENERATING:
+            await passage.run(self._app, scope)
+            return
+        async with self._gate.admit(num_sequences(path, given)):
+            if self._input_limit is not None:
+                await self._input_limit.check(path, given, scope)
+            await passage.run(self._app, scope)
 
 
 def check_method(scope: Scope, path: str) -> None:

@@ -49,6 +49,7 @@ class LegacyRoute:
         asked = completion_body(
             job, self._offer.settings.model_id, guard.max_model_len, stream=answer.streams
         )
+        asked = guard.paced(COMPLETIONS, asked)
         body = json.dumps(asked).encode()
         reply = Reply(answer, send)
         await guard.forward(asked, body, completion_scope(scope), receive, reply.take)

@@ -13,7 +13,7 @@ import argparse
 import asyncio
 import dataclasses
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -150,6 +150,9 @@ class VLLMEngine:
         self._client = client
         self.app: ASGIApp = app
         self.max_model_len: int = client.model_config.max_model_len
+        chat = getattr(app.state, "openai_serving_chat", None)
+        # A vLLM that does not tell is taken to have a parser.
+        self.parses_chat: bool = getattr(chat, "parser_cls", ...) is not None
 
     @property
     def routes(self) -> list[Any]:
@@ -235,6 +238,22 @@ def stat_loggers_in_ray() -> list[Any]:
                 setattr(iteration_stats, TOKEN_GAPS, gaps)
 
     return [find("PrometheusStatLogger", STAT_LOGGERS), WithoutGaps]
+
+
+def token_gaps_to(hear: Callable[[Sequence[float]], None]) -> Any:
+    """What makes a stat logger of vLLM's that tells `hear` how long ago each stream's last token
+    was, in seconds, step by step.
+    """
+
+    class TokenGaps(find("StatLoggerBase", STAT_LOGGERS)):  # type: ignore[misc]
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+
+        def record(self, scheduler_stats: Any, iteration_stats: Any, *_: Any, **__: Any) -> None:
+            hear(getattr(iteration_stats, TOKEN_GAPS, ()))
+
+        def log_engine_initialized(self) -> None: ...
+
+    return TokenGaps
 
 
 def device_memory_bytes() -> int:

@@ -21,6 +21,7 @@ from serving.gpu.guard import PUBLIC, Guard
 from serving.gpu.input_limit import InputLimit
 from serving.gpu.legacy_routes import COMPLETIONS, LegacyRoute
 from serving.gpu.request_fields import fields_by_path
+from serving.gpu.stream_pace import StreamPace
 from serving.gpu.vllm_adapter import VLLMEngine
 from serving.http.admission import AdmissionGate
 from serving.http.auth import ApiKeys
@@ -72,6 +73,7 @@ class VLLMFace:
         self._resources = resources
         # vLLM holds those that wait, too: see Guard.
         self.gate = AdmissionGate(settings.max_num_seqs + settings.max_queued_requests, 0)
+        self.pace = StreamPace(lambda: self.gate.num_running, settings.coalesce_ms)
 
     def loading(self, what: str) -> None:
         """Answer 503 and say that vLLM is busy with `what`."""
@@ -148,8 +150,10 @@ class VLLMFace:
             fields=fields,
             input_limit=None if limit is None else InputLimit(app, limit, fields),
             max_model_len=engine.max_model_len,
+            parses_chat=engine.parses_chat,
             offer=lambda: self._offer,
             gate=self.gate,
+            pace=self.pace,
             readiness=self._readiness,
             check_engine=self._check_engine,
             on_error=self._count_error,

@@ -15,6 +15,7 @@ import uvicorn
 
 from serving.errors import ConfigError
 from serving.gpu.deployment import GPUSettings, start
+from serving.gpu.vllm_adapter import token_gaps_to
 from serving.gpu.vllm_app import VLLMFace
 from serving.gpu.vllm_settings import VLLMSettings
 from serving.gpu.vllm_startup import StartupLog
@@ -35,11 +36,11 @@ async def serve(model: str, served: str, settings: VLLMSettings) -> None:
     folder = fetch_model(model)
     startup = StartupLog(folder)
     try:
-        engine = await start(told, folder, startup)
+        face = VLLMFace(face_settings, max_input_len=settings.max_input_len)
+        engine = await start(told, folder, startup, [token_gaps_to(face.pace.hear)])
     finally:
         startup.close()
     try:
-        face = VLLMFace(face_settings, max_input_len=settings.max_input_len)
         face.ready(engine)
         # No logging of uvicorn's own: setting it up would close the handlers that vLLM has.
         config = uvicorn.Config(

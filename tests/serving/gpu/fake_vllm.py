@@ -39,6 +39,7 @@ class FakeEngine:
     """Stands where a VLLMEngine does."""
 
     max_model_len = 100
+    parses_chat = False
 
     def __init__(self) -> None:
         self.app = app(self)

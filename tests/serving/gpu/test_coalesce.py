@@ -8,33 +8,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.gpu.coalesce import (
-    BUSY_STREAMS,
-    LONGEST_WINDOW_S,
-    CoalesceMiddleware,
-    window_when_busy,
-)
+from serving.gpu.coalesce import gathering
 
 EVENTS = [(b"content-type", b"text/event-stream; charset=utf-8")]
 
 
 def written(pieces, *, pause_s=0.0, window_s=0.02, headers=EVENTS):
-    """What arrives of an app that sends `pieces`."""
+    """What arrives of `pieces`."""
     arrived = []
 
-    async def app(scope, receive, send):
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        for piece in pieces:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await asyncio.sleep(pause_s)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def send(message):
+    async def transport(message):
         await asyncio.sleep(0)
         arrived.append(message)
 
-    window = window_s if callable(window_s) else lambda: window_s
-    asyncio.run(CoalesceMiddleware(app, window)({"type": "http"}, None, send))
+    async def write():
+        window = window_s if callable(window_s) else lambda: window_s
+        with gathering(transport, window) as send:
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            for piece in pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                await asyncio.sleep(pause_s)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    asyncio.run(write())
     return arrived
 
 
@@ -52,12 +48,9 @@ def test_the_first_leaves_at_once_and_the_others_together():
     assert [body["body"] for body in bodies] == [b"1", b"234"]
 
 
-def test_while_few_run_each_leaves_at_once():
-    running = iter([1, 1, BUSY_STREAMS, BUSY_STREAMS, BUSY_STREAMS, BUSY_STREAMS])
-    window = window_when_busy(lambda: next(running, BUSY_STREAMS))
-    assert 0 < window_when_busy(lambda: BUSY_STREAMS)() < window_when_busy(lambda: 16)()
-    assert window_when_busy(lambda: 1000)() == LONGEST_WINDOW_S
-    bodies = written([b"1", b"2", b"3", b"4", b"5"], window_s=window)[1:]
+def test_the_window_is_asked_for_each_time():
+    windows = iter([0.0, 0.0, 60, 60])
+    bodies = written([b"1", b"2", b"3", b"4", b"5"], window_s=lambda: next(windows, 60))[1:]
     assert [body["body"] for body in bodies] == [b"1", b"2", b"3", b"45"]
 
 
@@ -77,15 +70,16 @@ def test_other_answers_pass_as_they_are():
 
 @pytest.mark.parametrize("window_s", [0.0, 0.001])
 def test_a_client_that_left_is_heard_of(window_s):
-    async def app(scope, receive, send):
-        await send({"type": "http.response.start", "status": 200, "headers": EVENTS})
-        while True:
-            await send({"type": "http.response.body", "body": b"x", "more_body": True})
-            await asyncio.sleep(0)
-
-    async def send(message):
+    async def transport(message):
         if message["type"] == "http.response.body":
             raise OSError("gone")
 
+    async def write():
+        with gathering(transport, lambda: window_s) as send:
+            await send({"type": "http.response.start", "status": 200, "headers": EVENTS})
+            while True:
+                await send({"type": "http.response.body", "body": b"x", "more_body": True})
+                await asyncio.sleep(0)
+
     with pytest.raises(OSError, match="gone"):
-        asyncio.run(CoalesceMiddleware(app, lambda: window_s)({"type": "http"}, None, send))
+        asyncio.run(write())

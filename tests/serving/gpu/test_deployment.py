@@ -134,9 +134,10 @@ class Started:
 
     dead = False
     unloaded = False
+    max_model_len, parses_chat = 100, False
 
     def __init__(self) -> None:
-        self.app, self.routes, self.max_model_len = FakeEngine().app, [], 100
+        self.app, self.routes = FakeEngine().app, []
 
     async def check_health(self) -> None:
         if self.dead:
@@ -152,6 +153,7 @@ async def deployed(monkeypatch: pytest.MonkeyPatch, start: Any) -> AsyncIterator
     monkeypatch.setattr(deployment, "start", start)
     monkeypatch.setattr(deployment, "node_gpus", lambda: 1)
     monkeypatch.setattr(deployment, "stat_loggers_in_ray", list)
+    monkeypatch.setattr(deployment, "token_gaps_to", lambda hear: hear)
     monkeypatch.setattr(deployment, "check_share", lambda settings: None)
     monkeypatch.setattr("serving.http.ray_metrics.RaySink", lambda model_name: NoSink())
     made = VLLMPredictDeployment.__new__(VLLMPredictDeployment)
