@@ -124,4 +124,8 @@ def _llm_config(model: str) -> dict[str, Any]:
 
 
 def _application(**said: Any) -> dict[str, Any]:
-    return {"applications": [{"name": MODEL_ID, "route_prefix": "/", **said}]}
+    """No line in a log for each request, as with the bare one."""
+    return {
+        "logging_config": {"enable_access_log": False},
+        "applications": [{"name": MODEL_ID, "route_prefix": "/", **said}],
+    }

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.local import processes
+from serving.thread_policy import wait_for_engines
 
 SHUTDOWN_S = 4.0  # for requests in progress to end
 POLL_S = 0.1
@@ -52,6 +53,7 @@ def main(plan_path: str, events_fd: str) -> None:
     processes.end_with_parent()
     stop_request = StopRequest()
     plan = json.loads(Path(plan_path).read_text())
+    wait_for_engines()
     try:
         start(plan, lambda event, text="": say(int(events_fd), event, text))
         stop_request.listen()

@@ -21,6 +21,7 @@ from serving.engine import Engine, create_engine
 from serving.http import FaceSettings, ReplicaFace
 from serving.model_source import fetch_model
 from serving.serve_app import ServeApp, with_proxy
+from serving.thread_policy import be_an_engine
 from serving.types import EngineSettings
 
 logger = logging.getLogger("ray.serve")  # the log Serve keeps for its replicas
@@ -57,6 +58,7 @@ class CPUDeployment:
         from serving.http.ray_metrics import RaySink  # Ray is sure to be here, in its replica
         from serving.serve_resources import all_replicas
 
+        be_an_engine()
         self._engine = await self._create_engine(settings)
         self._face = ReplicaFace(
             with_proxy(settings.face),

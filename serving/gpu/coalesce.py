@@ -7,7 +7,7 @@ streams; everything else passes as it is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from starlette.types import Message, Send
@@ -39,17 +39,20 @@ class GatheringSend:
         self._timer: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()  # writes keep their order
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
         """Write now, or keep for the window's end."""
+        # No coroutine of its own where it only passes: this runs for every piece of every stream.
+        return self._send(message) if self._passes(message) else self._gather(message)
+
+    def _passes(self, message: Message) -> bool:
         if message["type"] == "http.response.start":
             content_type = dict(message.get("headers", ())).get(b"content-type", b"")
             self._gathers = content_type.startswith(EVENT_STREAM)
         if not self._gathers or message["type"] != "http.response.body":
-            await self._send(message)
-            return
-        if self._timer is None and not self._window_s():
-            await self._send(message)
-            return
+            return True
+        return self._timer is None and not self._window_s()
+
+    async def _gather(self, message: Message) -> None:
         if self._timer is not None and self._timer.done():
             self._timer.result()  # the client has left
         self._gathered.append(message.get("body", b""))

@@ -45,12 +45,11 @@ from serving.gpu.vllm_adapter import (
     device_memory_bytes,
     num_gpus_given,
     start_engine,
-    stat_loggers_in_ray,
-    token_gaps_to,
 )
 from serving.gpu.vllm_app import VLLMFace
 from serving.gpu.vllm_settings import VLLMSettings, vllm_arguments
 from serving.gpu.vllm_startup import StartupLog
+from serving.gpu.vllm_stat_loggers import stat_loggers_in_ray, token_gaps_to
 from serving.http.settings import FaceSettings
 from serving.model_source import fetch_model, find_folder
 from serving.serve_app import ServeApp, with_proxy

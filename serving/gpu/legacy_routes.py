@@ -46,10 +46,9 @@ class LegacyRoute:
             raise NoSuchRoute("This model generates no text; GET / lists its routes.")
         given = await read_object(scope, receive, self._offer.settings.max_body_bytes)
         job, answer = self._understand(given, self._offer)
-        asked = completion_body(
-            job, self._offer.settings.model_id, guard.max_model_len, stream=answer.streams
-        )
-        asked = guard.paced(COMPLETIONS, asked)
+        name = self._offer.settings.model_id
+        told = completion_body(job, name, guard.max_model_len, stream=answer.streams)
+        asked = guard.paced(COMPLETIONS, told)
         body = json.dumps(asked).encode()
         reply = Reply(answer, send)
         await guard.forward(asked, body, completion_scope(scope), receive, reply.take)

@@ -55,7 +55,8 @@ class StreamPace:
 
     def stream_interval(self) -> int:
         """Tokens that an event of a stream that begins now should carry."""
-        return tokens_within(busy_window_s(self._num_running()), self._gap_s)
+        with_it = self._num_running() + 1
+        return tokens_within(busy_window_s(with_it), self._gap_s)
 
     def window_s(self, *, decided: bool) -> Window:
         """For how long a stream's writes gather. Those of one of which it is decided how many

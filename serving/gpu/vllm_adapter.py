@@ -13,7 +13,7 @@ import argparse
 import asyncio
 import dataclasses
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +23,7 @@ from serving.engine import nearest
 from serving.errors import ConfigError, EngineDead
 from serving.gpu.vllm_startup import StartupLog
 from serving.gpu.vllm_words import command_words, one_sentence
+from serving.thread_policy import be_an_engine
 
 # Where releases keep them, the newest first.
 CLI_ARGS = (
@@ -39,8 +40,6 @@ ENGINE_ARGS = ("vllm.engine.arg_utils",)
 ASYNC_LLM = ("vllm.v1.engine.async_llm",)
 ARGUMENT_PARSER = ("vllm.utils.argparse_utils", "vllm.utils")
 PLATFORMS = ("vllm.platforms",)
-STAT_LOGGERS = ("vllm.v1.metrics.loggers",)
-RAY_METRICS = ("vllm.v1.metrics.ray_wrappers",)
 
 # Arguments of vLLM's HTTP side that its app honours; the others belong to a server of its own.
 APP_ARGUMENTS = frozenset(
@@ -72,7 +71,6 @@ APP_ARGUMENTS = frozenset(
 )
 # What vLLM raises for settings and models that do not work; anything else is a fault of its own.
 START_ERRORS = (ValueError, RuntimeError, OSError, NotImplementedError, AssertionError)
-TOKEN_GAPS = "inter_token_latencies_iter"  # in the statistics of one step
 SHUTDOWN_S = 5.0  # what running requests and worker processes get to end in good order
 
 
@@ -206,6 +204,7 @@ async def start_engine(
 
 
 def _start_client(args: Any, stat_loggers: Sequence[Any] | None) -> Any:
+    be_an_engine()  # for the processes that vLLM starts from here
     return find("AsyncLLM", ASYNC_LLM).from_engine_args(
         find("AsyncEngineArgs", ENGINE_ARGS).from_cli_args(args),
         stat_loggers=None if stat_loggers is None else list(stat_loggers),
@@ -215,45 +214,6 @@ def _start_client(args: Any, stat_loggers: Sequence[Any] | None) -> Any:
 def _cannot_start(error: BaseException, startup: StartupLog) -> ConfigError:
     reason = one_sentence(startup.cause() or str(error) or type(error).__name__)
     return ConfigError(f"vLLM could not start: {reason}")
-
-
-def stat_loggers_in_ray() -> list[Any]:
-    """vLLM's metrics at our own /metrics, and through Ray's registry as `ray_vllm_…`.
-
-    Both are named, because vLLM leaves its own out when it is given Ray's. Ray's is not told of
-    every gap between two tokens: with them Ray's agent took 12 us of CPU a token and more, without
-    less than 8. The gaps are in our own /metrics.
-    """
-    through_ray = find("RayPrometheusStatLogger", RAY_METRICS)
-
-    class WithoutGaps(through_ray):  # type: ignore[misc, valid-type]
-        def record(
-            self, scheduler_stats: Any, iteration_stats: Any, *rest: Any, **more: Any
-        ) -> None:
-            gaps = getattr(iteration_stats, TOKEN_GAPS, None)
-            if gaps:
-                setattr(iteration_stats, TOKEN_GAPS, [])
-            super().record(scheduler_stats, iteration_stats, *rest, **more)
-            if gaps:
-                setattr(iteration_stats, TOKEN_GAPS, gaps)
-
-    return [find("PrometheusStatLogger", STAT_LOGGERS), WithoutGaps]
-
-
-def token_gaps_to(hear: Callable[[Sequence[float]], None]) -> Any:
-    """What makes a stat logger of vLLM's that tells `hear` how long ago each stream's last token
-    was, in seconds, step by step.
-    """
-
-    class TokenGaps(find("StatLoggerBase", STAT_LOGGERS)):  # type: ignore[misc]
-        def __init__(self, *_: Any, **__: Any) -> None: ...
-
-        def record(self, scheduler_stats: Any, iteration_stats: Any, *_: Any, **__: Any) -> None:
-            hear(getattr(iteration_stats, TOKEN_GAPS, ()))
-
-        def log_engine_initialized(self) -> None: ...
-
-    return TokenGaps
 
 
 def device_memory_bytes() -> int:

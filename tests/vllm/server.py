@@ -15,10 +15,10 @@ import uvicorn
 
 from serving.errors import ConfigError
 from serving.gpu.deployment import GPUSettings, start
-from serving.gpu.vllm_adapter import token_gaps_to
 from serving.gpu.vllm_app import VLLMFace
 from serving.gpu.vllm_settings import VLLMSettings
 from serving.gpu.vllm_startup import StartupLog
+from serving.gpu.vllm_stat_loggers import token_gaps_to
 from serving.http.settings import FaceSettings
 from serving.model_source import fetch_model
 from tests.vllm.served import MAX_QUEUED_REQUESTS
