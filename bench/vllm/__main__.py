@@ -21,6 +21,8 @@ from inference.bench.report import files as reports
 from inference.bench.report import sections
 from inference.bench.report.model import Report
 
+AUTOGROUPS = Path("/proc/sys/kernel/sched_autogroup_enabled")
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.vllm", description=__doc__)
@@ -29,6 +31,7 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS, help="beside the bare one")
     parser.add_argument("--output", type=Path, help="prefix of full reports (JSON, HTML, …)")
     arguments = parser.parse_args()
+    warn_of_autogroups()
     for shape in [arguments.shape] if arguments.shape else files.SHAPES:
         file = files.write(shape, arguments.arms, arguments.rounds)
         prefix = arguments.output or files.folder(shape) / "report"
@@ -37,6 +40,19 @@ def main() -> None:
         show(shape, reports.read(prefix.with_name(f"{prefix.name}.json")))
         if interrupted:
             sys.exit(130)
+
+
+def warn_of_autogroups() -> None:
+    """vLLM's processes spin while they wait for each other. Linux's automatic groups weigh sessions
+    and not threads, and have been seen to keep the client, which has another session, from its
+    core for as long as an answer takes: in every arm, now and then.
+    """
+    if AUTOGROUPS.exists() and AUTOGROUPS.read_text().strip() != "0":
+        print(
+            "warning: kernel.sched_autogroup_enabled is on, which makes clients of servers that "
+            "spin wait; `sysctl kernel.sched_autogroup_enabled=0` while measuring",
+            file=sys.stderr,
+        )
 
 
 def compare(file: Path, prefix: Path) -> bool:

@@ -1,8 +1,9 @@
-"""The only file that touches vLLM: arguments in, a running engine and its OpenAI app out.
+"""Touches vLLM: arguments in, a running engine and its OpenAI app out.
 
 It relies on three functions (`make_arg_parser`, `build_app`, `init_app_state`), whose modules move
 from release to release, and on `AsyncEngineArgs` and `AsyncLLM`, which have not moved. What vLLM's
-own server does around them (sockets, signals, its keys) is not wanted in a replica.
+own server does around them (sockets, signals, its keys) is not wanted in a replica. Only
+`vllm_stat_loggers` touches it besides.
 
 Known to work with 0.32.0; signatures and places compared in 0.27.1, 0.29.0 and 0.33.0.
 """

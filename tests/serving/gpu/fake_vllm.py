@@ -24,6 +24,7 @@ class CompletionRequest(BaseModel):
     prompt: Any = None
     n: int | None = 1
     stream: bool = False
+    stream_interval: int | None = None
     max_tokens: int | None = None
     temperature: float | None = None
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -43,6 +44,15 @@ def house(
     asyncio.run(run())
 
 
+@asynccontextmanager
+async def others(face: VLLMFace, num_requests: int) -> AsyncIterator[None]:
+    """While it lasts, so many others run."""
+    async with AsyncExitStack() as running:
+        for _ in range(num_requests):
+            await running.enter_async_context(face.gate.admit(1))
+        yield
+
+
 def ask(http: httpx.AsyncClient, path: str = "/v1/completions", **body: Any) -> Any:
     return http.post(path, json={"model": MODEL, "prompt": "one two", **body})
 
@@ -53,6 +63,29 @@ def test_vllm_answers_and_every_answer_has_an_id():
         assert answer.json()["choices"][0]["text"] == " three"
         assert answer.headers["x-request-id"]
         assert face.gate.num_running == 0
+
+    house(test)
+
+
+@pytest.mark.parametrize("path", ["/v1/completions", "/generate"])
+def test_while_many_run_vllm_is_told_how_many_tokens_an_event_carries(path):
+    async def test(http, engine, face):
+        face.pace.hear([0.004])
+        await http.post(path, json={"prompt": "one two", "stream": True})
+        async with others(face, 20):
+            await http.post(path, json={"prompt": "one two", "stream": True})
+            await http.post(path, json={"prompt": "one two"})
+        assert [asked.stream_interval for asked in engine.asked] == [None, 7, None]
+
+    house(test)
+
+
+def test_what_a_caller_says_of_it_stays():
+    async def test(http, engine, face):
+        face.pace.hear([0.004])
+        async with others(face, 20):
+            await ask(http, stream=True, stream_interval=1)
+        assert engine.asked[0].stream_interval == 1
 
     house(test)
 
