@@ -9,6 +9,7 @@ from dataclasses import replace
 from serving.errors import ConfigError
 from serving.gpu.vllm_settings import VLLMSettings
 
+AMX_WORKER = "serving.gpu.amx_worker.AMXWorker"
 KV_SPACE_VARIABLE = "VLLM_CPU_KVCACHE_SPACE"
 BIND_VARIABLE = "VLLM_CPU_OMP_THREADS_BIND"
 # Unasked, vLLM would take 92 % of the machine's memory, of which other programs have some already.
@@ -17,7 +18,15 @@ KV_CACHE_BYTES = 2**30
 
 def on_cpu(settings: VLLMSettings, environment: Mapping[str, str]) -> VLLMSettings:
     """The settings as a CPU needs them."""
-    return with_spare_adapter(with_kv_cache(settings, environment))
+    return with_amx(with_spare_adapter(with_kv_cache(settings, environment)))
+
+
+def with_amx(settings: VLLMSettings) -> VLLMSettings:
+    """The settings with workers that may use AMX, unless the operator extends them himself."""
+    if "worker_extension_cls" in settings.engine_kwargs:
+        return settings
+    extended = {"worker_extension_cls": AMX_WORKER}
+    return replace(settings, engine_kwargs={**settings.engine_kwargs, **extended})
 
 
 def with_kv_cache(settings: VLLMSettings, environment: Mapping[str, str]) -> VLLMSettings:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -10,12 +13,14 @@ from hypothesis import strategies as st
 
 from serving.errors import ConfigError
 from serving.gpu.cpu_device import (
+    AMX_WORKER,
     BIND_VARIABLE,
     KV_CACHE_BYTES,
     KV_SPACE_VARIABLE,
     binding,
     on_cpu,
     prepare_environment,
+    with_amx,
     with_kv_cache,
 )
 from serving.gpu.vllm_settings import VLLMSettings, vllm_arguments
@@ -76,3 +81,31 @@ def test_ranks_share_no_core_while_there_are_enough(num_cpus, ranks):
         cores = [core for share in shares for core in share]
         assert len(set(cores)) == len(cores)
         assert len({len(share) for share in shares}) == 1
+
+
+def test_workers_may_use_amx_unless_the_operator_extends_them():
+    assert with_amx(VLLMSettings()).engine_kwargs == {"worker_extension_cls": AMX_WORKER}
+    own = VLLMSettings(engine_kwargs={"worker_extension_cls": "my.Worker"})
+    assert with_amx(own) == own
+
+
+@pytest.mark.parametrize("has_amx", [True, False])
+def test_amx_is_asked_for_when_the_extension_is_imported(monkeypatch, has_amx):
+    asked: list[bool] = []
+    torch = ModuleType("torch")
+    torch.cpu = SimpleNamespace(  # type: ignore[attr-defined]
+        _is_amx_tile_supported=lambda: has_amx, _init_amx=lambda: asked.append(True)
+    )
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    module, _, name = AMX_WORKER.rpartition(".")
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    assert getattr(importlib.import_module(module), name)
+    assert bool(asked) == has_amx
+
+
+def test_a_torch_without_those_names_is_left_alone(monkeypatch):
+    torch = ModuleType("torch")
+    torch.cpu = SimpleNamespace()  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.delitem(sys.modules, AMX_WORKER.rpartition(".")[0], raising=False)
+    importlib.import_module(AMX_WORKER.rpartition(".")[0])
