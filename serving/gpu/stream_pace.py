@@ -34,7 +34,7 @@ def tokens_within(window_s: float, gap_s: float) -> int:
     """How many tokens of a stream come within the window; at least the one it is about."""
     if gap_s <= 0:
         return 1
-    return max(1, min(int(window_s / gap_s), MOST_TOKENS))
+    return max(1, int(min(window_s / gap_s, MOST_TOKENS)))
 
 
 class StreamPace:
