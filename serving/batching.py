@@ -20,10 +20,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from serving.answer import Answer
-from serving.errors import ContextTooLong, InvalidRequest
 from serving.kv_rows import KvRows, Rearrangement
 from serving.logprobs import prompt_logprobs, token_logprobs
 from serving.prefill_pace import MAX_PREFILL_CHUNK, PrefillPace, chunk_size
+from serving.request_limits import answer_length, check_token_ids
 from serving.sampling import RowSampler, sample
 from serving.step_model import Logits, StepModel, TokenIds
 from serving.tokenizer import Tokenizer
@@ -87,14 +87,13 @@ class ContinuousBatcher:
     # -- what callers say
 
     def prepare(self, request: GenerateRequest) -> list[Sequence]:
-        """The request's n sequences, checked against the model; touches no state of the batch.
-
-        Safe on any thread. Raises InvalidRequest or ContextTooLong.
-        """
+        """See Batcher."""
         params = request.sampling
         prompt_ids = np.asarray(self._tokenizer.encode(request.prompt), np.int64)
-        max_tokens = self._max_tokens(request, len(prompt_ids))
-        self._check_token_ids(request)
+        kv_tokens = self._kv_bytes_total // self._model.kv_bytes_per_token
+        length = self._model.max_model_len
+        max_tokens = answer_length(params, len(prompt_ids), length, kv_tokens)
+        check_token_ids(params, self._model.vocab_size)
         kv_bytes = (len(prompt_ids) + max_tokens) * self._model.kv_bytes_per_token
         never_yet = [*params.stop_token_ids, *self._tokenizer.eos_token_ids]
         prompt, arrived_s = prompt_ids.tolist(), self._clock()
@@ -115,11 +114,11 @@ class ContinuousBatcher:
         ]
 
     def add(self, sequence: Sequence) -> None:
-        """Queue a prepared sequence."""
+        """See Batcher."""
         self._waiting.append(sequence)
 
     def cancel(self, sequence: Sequence) -> None:
-        """Forget a sequence wherever it is; nothing happens if it has finished."""
+        """See Batcher."""
         if sequence.finished:
             return
         sequence.finished = True
@@ -130,7 +129,7 @@ class ContinuousBatcher:
 
     @property
     def busy(self) -> bool:
-        """Whether step() has anything to do."""
+        """See Batcher."""
         return bool(self._waiting or self._rows.num_used)
 
     def occupancy(self) -> Occupancy:
@@ -262,42 +261,6 @@ class ContinuousBatcher:
             self._model.move_row(move.source, move.target, move.owner.num_in_kv)
         for row in change.vacated:
             self._model.release_row(row)
-
-    # -- checks
-
-    def _max_tokens(self, request: GenerateRequest, num_prompt_tokens: int) -> int:
-        """How many tokens the answer may have; the request's wish is never cut silently."""
-        params, limit = request.sampling, self._model.max_model_len
-        kv_limit = self._kv_bytes_total // self._model.kv_bytes_per_token
-        if num_prompt_tokens == 0:
-            raise InvalidRequest("prompt: it has no tokens; send at least one", param="prompt")
-        room = min(limit, kv_limit) - num_prompt_tokens
-        wish = params.max_tokens
-        if room < 1 or (wish is not None and wish > room):
-            asked = "" if wish is None else f" and max_tokens asks for {wish} more"
-            reason = "" if limit <= kv_limit else f" (kv_cache_bytes holds {kv_limit})"
-            raise ContextTooLong(
-                f"the prompt has {num_prompt_tokens} tokens{asked}, but this model takes "
-                f"{limit} in all{reason}; shorten the prompt or lower max_tokens",
-                param="max_tokens" if room > 0 else "prompt",
-            )
-        if wish is not None:
-            return wish
-        return room if params.default_max_tokens is None else min(params.default_max_tokens, room)
-
-    def _check_token_ids(self, request: GenerateRequest) -> None:
-        params = request.sampling
-        for name, ids in (
-            ("logit_bias", params.logit_bias),
-            ("stop_token_ids", params.stop_token_ids),
-        ):
-            for token_id in ids:
-                if not 0 <= token_id < self._model.vocab_size:
-                    raise InvalidRequest(
-                        f"{name}: token id {token_id} is outside the vocabulary "
-                        f"(0 to {self._model.vocab_size - 1})",
-                        param=name,
-                    )
 
     def _prompt_info(self, sequence: Sequence) -> PromptInfo:
         """What a request's first chunk tells about its prompt."""

@@ -1,4 +1,4 @@
-"""Runs a `ContinuousBatcher` beside an event loop: one thread steps, the loop only waits.
+"""Runs a batcher beside an event loop: one thread steps, the loop only waits.
 
 The step thread is the only one to touch the batcher. The loop hands it commands through an inbox;
 it hands back everything a step produced in one call of the loop, however many streams that feeds.
@@ -12,8 +12,9 @@ import sys
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
+from typing import Generic
 
-from serving.batching import ContinuousBatcher, Output, Sequence
+from serving.batcher import Batcher, SequenceT
 from serving.errors import EngineDead, ServingError
 from serving.types import Chunk, GenerateRequest, Message, Occupancy, Prompt
 
@@ -45,20 +46,20 @@ class _Stream:
         self._waiter = None
 
 
-class StepThread:
+class StepThread(Generic[SequenceT]):
     """Runs a batcher on a thread of its own and delivers its chunks on an event loop.
 
     Created on that loop. After `stop` no step runs any more and every stream has ended.
     """
 
-    def __init__(self, batcher: ContinuousBatcher) -> None:
+    def __init__(self, batcher: Batcher[SequenceT]) -> None:
         self._batcher = batcher
         self._loop = asyncio.get_running_loop()
         self._wake = threading.Condition()
         self._inbox: deque[Callable[[], None]] = deque()
         self._stopping = False
         self._failure: EngineDead | None = None
-        self._streams: dict[Sequence, _Stream] = {}  # touched on the loop only
+        self._streams: dict[SequenceT, _Stream] = {}  # touched on the loop only
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         self._thread = threading.Thread(target=self._run, name="model-steps", daemon=True)
         self._thread.start()
@@ -83,7 +84,7 @@ class StepThread:
             left = [each for each in sequences if self._streams.pop(each, None) is not None]
             self._tell(*(lambda each=sequence: self._batcher.cancel(each) for sequence in left))
 
-    async def _prepare(self, request: GenerateRequest) -> list[Sequence]:
+    async def _prepare(self, request: GenerateRequest) -> list[SequenceT]:
         if num_characters(request.prompt) > LONG_PROMPT_CHARACTERS:
             return await asyncio.to_thread(self._batcher.prepare, request)
         return self._batcher.prepare(request)
@@ -138,7 +139,7 @@ class StepThread:
                 self._inbox.extend(commands)
                 self._wake.notify()
 
-    def _deliver(self, outputs: list[Output]) -> None:
+    def _deliver(self, outputs: list[tuple[SequenceT, Chunk]]) -> None:
         for sequence, chunk in outputs:
             stream = self._streams.get(sequence)
             if stream is None:
