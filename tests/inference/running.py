@@ -68,6 +68,13 @@ class Running:
             assert time.monotonic() < deadline, self.output
             time.sleep(0.05)
 
+    def wait_until(self, condition: Callable[[], bool], patience_s: float = START_S) -> None:
+        """Return when it holds; what it printed is said if that takes too long."""
+        deadline = time.monotonic() + patience_s
+        while not condition():
+            assert time.monotonic() < deadline, self.output
+            time.sleep(0.05)
+
     def stop(self, number: int) -> float:
         """Send a signal and wait for the end; the seconds it took."""
         began = time.monotonic()
@@ -146,7 +153,7 @@ def answers(port: int) -> bool:
 def left_behind(processes: list[psutil.Process], ports: list[int], folder: Path) -> list[str]:
     """What should be gone and is not."""
     alive = [
-        f"process {each.pid} {' '.join(each.cmdline())[:80]}"
+        f"process {each.pid} {command_line(each)[:80]}"
         for each in processes
         if each.is_running() and each.status() != psutil.STATUS_ZOMBIE
     ]

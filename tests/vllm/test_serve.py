@@ -15,7 +15,7 @@ import psutil
 import pytest
 import yaml
 
-from tests.inference.running import Running, answering, listening, wait_until
+from tests.inference.running import Running, answering, listening
 from tests.vllm.conftest import DEMO_MODEL, ENVIRONMENT, MODEL
 
 START_S = 180.0
@@ -48,9 +48,9 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Two replicas behind HAProxy; what the first of them says while it starts is looked at."""
     home = tmp_path_factory.mktemp("home")
     with Running((config(home, num_replicas=2),), home, ENVIRONMENT) as server:
-        wait_until(lambda: loading(server), patience_s=START_S)
+        server.wait_until(lambda: loading(server) is not None, START_S)
         server.wait_until_ready()
-        wait_until(lambda: len(engines(server)) == 2, patience_s=START_S)
+        server.wait_until(lambda: len(engines(server)) == 2, START_S)
         yield server
 
 
@@ -113,8 +113,8 @@ def test_a_killed_engine_costs_its_own_requests_only_and_its_replica_is_replaced
     psutil.wait_procs([replica], timeout=20)
     assert not replica.is_running()
     assert {ask(two, max_tokens=1).status_code for _ in range(20)} == {200}
-    wait_until(lambda: len(engines(two)) == 2 and survivor.pid in pids(two), patience_s=START_S)
-    wait_until(lambda: num_replicas(two) == 2, patience_s=START_S)
+    two.wait_until(lambda: len(engines(two)) == 2 and survivor.pid in pids(two), START_S)
+    two.wait_until(lambda: num_replicas(two) == 2, START_S)
     assert ask(two).status_code == 200
 
 

@@ -43,9 +43,10 @@ def texts(stream: list[dict[str, Any]]) -> str:
     return "".join(choice["text"] for event in stream for choice in event["choices"])
 
 
-def many(served: Served, **asked: Any) -> list[list[dict[str, Any]]]:
+def many(served: Served, n: int = 1, **asked: Any) -> list[list[dict[str, Any]]]:
+    """What NUM_STREAMS choices bring, n of them in each request."""
     with ThreadPoolExecutor(NUM_STREAMS) as pool:
-        return list(pool.map(lambda _: events(served, **asked), range(NUM_STREAMS)))
+        return list(pool.map(lambda _: events(served, n=n, **asked), range(NUM_STREAMS // n)))
 
 
 def test_one_stream_gets_each_token_at_once(served: Served) -> None:
@@ -74,7 +75,7 @@ def test_the_text_is_that_of_single_tokens(served: Served) -> None:
 
 
 def test_each_of_several_choices_is_whole(served: Served) -> None:
-    for stream in many(served, n=2, stream_interval=None)[:2]:
+    for stream in many(served, n=2):
         assert [sum(tokens(stream, index)) for index in (0, 1)] == [NUM_TOKENS, NUM_TOKENS]
 
 
