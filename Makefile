@@ -4,6 +4,7 @@
 #   make check                     format, lint, types, floors
 #   make test                      the whole test suite
 #   make test-vllm                 the real vLLM on this CPU, in an environment of its own
+#   make test-engines              the other engines that need environments of their own
 #   make test-gpu                  vLLM on this machine's GPUs (docs/gpu.md)
 #   make bench                     measure this machine
 #   make bench-vllm                vLLM alone, behind ours, and behind Ray's own application
@@ -16,7 +17,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install
 UV := .cache/lock/bin/uv
 
-.PHONY: serve check test test-vllm test-gpu browser bench bench-vllm lock clean
+.PHONY: serve check test test-vllm test-engines test-gpu browser bench bench-vllm lock clean
 .NOTPARALLEL:
 
 serve: .venv/base.installed
@@ -51,6 +52,21 @@ test-vllm: .cache/vllm/installed.txt
 	@$(PYTHON) -m venv .cache/vllm
 	@.cache/vllm/bin/pip --disable-pip-version-check install --quiet --no-deps --requirement $<
 	@.cache/vllm/bin/pip --disable-pip-version-check install --quiet --no-deps --editable .
+	@cp $< $@
+
+# Libraries of other engines, in environments of their own: make test-engines, or one of them as
+# make test-llama-cpp, which runs tests/llama_cpp with what requirements/llama-cpp.txt names.
+ENGINE_SETS :=
+test-engines: $(ENGINE_SETS:%=test-%)
+
+$(ENGINE_SETS:%=test-%): test-%: .cache/%/installed.txt
+	.cache/$*/bin/python -m pytest tests/$(subst -,_,$*) $(ARGS)
+
+$(ENGINE_SETS:%=.cache/%/installed.txt): .cache/%/installed.txt: requirements/%.txt pyproject.toml
+	@echo "Installing $< into .cache/$* (a few minutes)"
+	@$(PYTHON) -m venv .cache/$*
+	@.cache/$*/bin/pip --disable-pip-version-check install --quiet --requirement $<
+	@.cache/$*/bin/pip --disable-pip-version-check install --quiet --no-deps --editable .
 	@cp $< $@
 
 # Another version: make test-gpu VLLM=0.25.1. A vLLM that is there already, as in ROCm's images, with

@@ -48,7 +48,8 @@ GPU_ARGUMENTS = (
     "vllm_device",
 )
 
-DataType = Literal["auto", "int8", "bfloat16", "float16", "half", "float32", "float"]
+# How weights are kept: the engines say which of these they run.
+DataType = Literal["auto", "int8", "int4", "bfloat16", "float16", "half", "float32", "float"]
 
 
 class TargetDevice(StrEnum):

@@ -29,7 +29,6 @@ from serving.gpu.memory_advice import (
     need,
     recommendation,
 )
-from serving.gpu.model_shape import lora_rank, read_config, read_shape
 from serving.gpu.placement import (
     GPU_MEMORY_UTILIZATION,
     Executor,
@@ -51,6 +50,7 @@ from serving.gpu.vllm_settings import VLLMSettings, vllm_arguments
 from serving.gpu.vllm_startup import StartupLog
 from serving.gpu.vllm_stat_loggers import stat_loggers_in_ray, token_gaps_to
 from serving.http.settings import FaceSettings
+from serving.model_shape import lora_rank, read_config, read_shape
 from serving.model_source import fetch_model, find_folder
 from serving.serve_app import ServeApp, with_proxy
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from serving.gpu.gpu_arithmetic import GIB, OVERHEAD_BYTES, Recommendation, recommend
-from serving.gpu.model_shape import DEFAULT_BYTES, ModelShape
 from serving.gpu.vllm_settings import DATA_TYPES, VLLMSettings
+from serving.model_shape import DEFAULT_BYTES, ModelShape
 
 # Bits per weight, with their scales, against the 16 that ModelShape counts. Embeddings and the
 # output layer stay as they are, which these shares round up for.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from serving.gpu.model_shape import read_shape
+from serving.model_shape import read_shape
 from tests.gpu.exam import EXAM, wrong_answers
 from tests.gpu.machine import needs
 from tests.gpu.serving import config_file, kv_cache, kv_tokens, serving

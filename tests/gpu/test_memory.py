@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from scripts.make_random_checkpoint import Shape, make_checkpoint
-from serving.gpu.model_shape import read_shape
+from serving.model_shape import read_shape
 from tests.gpu.machine import GPU, gpus_at_first, needs, read_gpus
 from tests.gpu.serving import EAGER, config_file, kv_tokens, refusal, serving
 from tests.inference.running import Running, listening

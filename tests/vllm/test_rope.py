@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from serving.gpu.model_shape import read_config
 from serving.gpu.vllm_adapter import ENGINE_ARGS, find, parse_arguments
 from serving.gpu.vllm_settings import VLLMSettings, vllm_arguments
+from serving.model_shape import read_config
 from tests.vllm.conftest import replica
 from tests.vllm.reference import Reference
 from tests.vllm.served import DEMO_MODEL, MODEL

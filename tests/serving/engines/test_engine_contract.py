@@ -1,189 +1,26 @@
-"""The promises of `serving.engine.Engine`, kept by every engine we ship."""
+"""The engine contract on every engine that shares our own environment."""
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager
-from pathlib import Path
-
 import pytest
 
-from serving.engine import CAPABILITIES, create_engine
-from serving.errors import ConfigError, ContextTooLong, EngineDead, InvalidRequest, ServingError
-from serving.types import EngineSettings, GenerateRequest, Message, SamplingParams
+from serving.engine import create_engine
+from serving.errors import ConfigError
+from tests.contract.engine_contract import *  # noqa: F403
+from tests.contract.engine_contract import Case, settings
 
-DEMO_MODEL = Path(__file__).parents[3] / "models" / "anynode-demo"
-ENGINE_KWARGS = {"onnx": {}, "echo": {"tokens_per_s": 2000}}
-MAX_MODEL_LEN = 512
-
-engines = pytest.mark.parametrize("name", ENGINE_KWARGS)
+CASES = (Case("onnx"), Case("echo", engine_kwargs={"tokens_per_s": 2000}))
 
 
-def settings(name, **changes):
-    base = {
-        "model_source": DEMO_MODEL,
-        "max_num_seqs": 4,
-        "max_model_len": MAX_MODEL_LEN,
-        "engine_kwargs": ENGINE_KWARGS[name],
-    }
-    return EngineSettings(**{**base, **changes})
-
-
-@asynccontextmanager
-async def loaded(name, **changes):
-    engine = create_engine(name, settings(name, **changes))
-    await engine.load()
-    try:
-        yield engine
-    finally:
-        await engine.unload()
-
-
-def request(prompt="one two three four five six seven eight", n=1, **params):
-    params = {"max_tokens": 12, "temperature": 0.0, "ignore_eos": True, **params}
-    return GenerateRequest("test", prompt, SamplingParams(**params), n)
-
-
-async def collect(engine, request):
-    return [chunk async for chunk in engine.generate(request)]
-
-
-def text_of(chunks, index=0):
-    return "".join(chunk.text for chunk in chunks if chunk.index == index)
-
-
-async def until_idle(engine):
-    async with asyncio.timeout(10):
-        while engine.occupancy().num_running or engine.occupancy().num_waiting:
-            await asyncio.sleep(0.005)
-
-
-@engines
-def test_answers_have_a_beginning_a_count_and_one_end(name):
-    async def scenario():
-        async with loaded(name) as engine:
-            assert engine.max_model_len == MAX_MODEL_LEN
-            assert engine.capabilities <= CAPABILITIES
-            chunks = await collect(engine, request(n=3))
-            assert chunks[0].prompt.num_tokens > 0
-            assert all(chunk.prompt is None for chunk in chunks[1:])
-            for index in range(3):
-                mine = [chunk for chunk in chunks if chunk.index == index]
-                assert sum(chunk.num_tokens for chunk in mine) == 12
-                assert [chunk.finish_reason for chunk in mine[:-1]] == [None] * (len(mine) - 1)
-                assert mine[-1].finish_reason == "length"
-
-    asyncio.run(scenario())
-
-
-@engines
-def test_the_same_request_gives_the_same_answer_alone_and_in_company(name):
-    async def scenario():
-        async with loaded(name) as engine:
-            requests = [request(f"{word} " * 5, seed=7, temperature=1.0) for word in "abcdefgh"]
-            alone = [text_of(await collect(engine, each)) for each in requests]
-            together = await asyncio.gather(*(collect(engine, each) for each in requests))
-            assert [text_of(chunks) for chunks in together] == alone
-
-    asyncio.run(scenario())
-
-
-@engines
-def test_a_stop_string_ends_the_answer_and_is_not_in_it(name):
-    async def scenario():
-        async with loaded(name) as engine:
-            free = text_of(await collect(engine, request(max_tokens=30)))
-            stop = free[7:10]
-            chunks = await collect(engine, request(max_tokens=30, stop=(stop,)))
-            assert text_of(chunks) == free[: free.index(stop)]
-            assert chunks[-1].finish_reason == "stop"
-
-    asyncio.run(scenario())
-
-
-@engines
-def test_chat_messages_are_a_prompt(name):
-    async def scenario():
-        async with loaded(name) as engine:
-            chunks = await collect(engine, request((Message("user", "Hello there"),)))
-            assert text_of(chunks)
-
-    asyncio.run(scenario())
-
-
-@engines
-def test_token_ids_are_a_prompt(name):
-    async def scenario():
-        async with loaded(name) as engine:
-            chunks = await collect(engine, request((72, 101, 108, 108, 111)))
-            assert chunks[0].prompt.num_tokens == 5
-
-    asyncio.run(scenario())
-
-
-@engines
-def test_closing_an_answer_frees_its_place(name):
-    async def scenario():
-        async with loaded(name, max_num_seqs=1) as engine:
-            chunks = engine.generate(request(max_tokens=300))
-            await anext(chunks)
-            waiting = asyncio.create_task(collect(engine, request(max_tokens=3)))
-            await chunks.aclose()
-            async with asyncio.timeout(5):
-                assert sum(chunk.num_tokens for chunk in await waiting) == 3
-            await until_idle(engine)
-            assert engine.occupancy().kv_bytes_used == 0
-
-    asyncio.run(scenario())
-
-
-@engines
-def test_what_does_not_fit_is_refused_before_the_first_chunk(name):
-    async def scenario():
-        async with loaded(name) as engine:
-            running = asyncio.create_task(collect(engine, request(max_tokens=60)))
-            await asyncio.sleep(0)
-            for params, error in (
-                ({"max_tokens": MAX_MODEL_LEN}, ContextTooLong),
-                ({"prompt": ()}, InvalidRequest),
-                ({"prompt": (10**9,)}, InvalidRequest),
-            ):
-                with pytest.raises(error):
-                    await collect(engine, request(**params))
-            assert sum(chunk.num_tokens for chunk in await running) == 60
-
-    asyncio.run(scenario())
-
-
-@engines
-def test_unloading_twice_ends_what_runs_and_refuses_what_comes(name):
-    async def scenario():
-        async with loaded(name) as engine:
-            await engine.check_health()
-            running = asyncio.create_task(collect(engine, request(max_tokens=400)))
-            await asyncio.sleep(0.05)
-            await engine.unload()
-            await engine.unload()
-            with pytest.raises(ServingError):
-                await running
-            with pytest.raises(EngineDead):
-                await collect(engine, request())
-            with pytest.raises(EngineDead):
-                await engine.check_health()
-
-    asyncio.run(scenario())
-
-
-@engines
-def test_unknown_engine_kwargs_are_refused_by_name(name):
-    with pytest.raises(ConfigError, match="tokens_per_sec"):
-        create_engine(name, settings(name, engine_kwargs={"tokens_per_sec": 1}))
+@pytest.fixture(params=CASES, ids=lambda each: each.engine)
+def case(request):
+    return request.param
 
 
 def test_an_unknown_engine_is_refused_with_the_nearest():
     with pytest.raises(ConfigError, match="did you mean 'onnx'"):
-        create_engine("onx", settings("onnx"))
+        create_engine("onx", settings(CASES[0]))
     with pytest.raises(ConfigError, match="no_such_module"):
-        create_engine("no_such_module:Engine", settings("onnx"))
+        create_engine("no_such_module:Engine", settings(CASES[0]))
     with pytest.raises(ConfigError, match="no class Nothing"):
-        create_engine("serving.errors:Nothing", settings("onnx"))
+        create_engine("serving.errors:Nothing", settings(CASES[0]))

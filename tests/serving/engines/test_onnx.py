@@ -11,7 +11,7 @@ import pytest
 from serving.engines.onnx import OnnxEngine
 from serving.errors import ConfigError
 from serving.types import EngineSettings, GenerateRequest, Message, SamplingParams
-from tests.serving.engines.test_engine_contract import DEMO_MODEL, collect, text_of, until_idle
+from tests.contract.engine_contract import DEMO_MODEL, collect, text_of, until_idle
 
 QUESTIONS = [json.loads(line) for line in (DEMO_MODEL / "eval.jsonl").read_text().splitlines()]
 # The model gets 96 % of all 2,032 questions; of so few that is between 92 % and all.

@@ -18,8 +18,8 @@ from serving.gpu.memory_advice import (
     recommendation,
     remedies,
 )
-from serving.gpu.model_shape import ModelShape
 from serving.gpu.vllm_settings import VLLMSettings
+from serving.model_shape import ModelShape
 
 LLAMA_8B = ModelShape(
     weight_bytes=16 * 10**9,

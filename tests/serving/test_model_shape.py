@@ -1,4 +1,4 @@
-"""serving.gpu.model_shape: what a folder tells."""
+"""serving.model_shape: what a folder tells."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from serving.errors import ConfigError
-from serving.gpu.model_shape import lora_rank, read_config, read_shape
+from serving.model_shape import lora_rank, read_config, read_shape
 
-DEMO_MODEL = Path(__file__).parents[3] / "models" / "anynode-demo"
+DEMO_MODEL = Path(__file__).parents[2] / "models" / "anynode-demo"
 
 
 def folder(tmp_path: Path, config: object, num_bytes: int = 0) -> Path:
