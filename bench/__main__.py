@@ -23,6 +23,7 @@ from inference.bench import environment
 from inference.bench.report import files, sections
 from inference.bench.report.model import Comparison, Report, RunReport
 from inference.cli.convert import environment as convert_environment
+from serving.conversion.converters import CONVERTERS
 
 NUM_THREADS = len(os.sched_getaffinity(0))
 
@@ -154,7 +155,7 @@ def batching(order: Order) -> None:
             random_model("110m"),
             rounds=order.rounds,
             num_threads=NUM_THREADS,
-            torch_python=convert_environment(),
+            torch_python=convert_environment(CONVERTERS["onnx"]),
         )
     )
     speeds = {name: list(map(static_batches.tokens_per_s, mine)) for name, mine in runs.items()}

@@ -16,8 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from serving.conversion.manifest import read_manifest
-from serving.engines.onnx import GRAPH_FOLDER
+from serving.conversion.manifest import converted_folder, read_manifest
 from serving.engines.onnx_decoder import OnnxDecoder
 
 BATCH_SIZES = (1, 8, 32)
@@ -37,7 +36,7 @@ class Sample:
 def measure(model: Path, *, rounds: int, num_threads: int) -> dict[str, list[Sample]]:
     """Samples of decoding at each batch size (`decode 8`) and of reading a prompt (`prefill`)."""
     context = PROMPT_TOKENS + STEPS
-    decoder = OnnxDecoder(model / GRAPH_FOLDER, max(BATCH_SIZES), context, num_threads)
+    decoder = OnnxDecoder(converted_folder(model, "onnx"), max(BATCH_SIZES), context, num_threads)
     bandwidth = Bandwidth(num_threads)
     cases: dict[str, Callable[[], float]] = {
         **{f"decode {batch}": Decoding(decoder, batch) for batch in BATCH_SIZES},
@@ -56,7 +55,7 @@ def measure(model: Path, *, rounds: int, num_threads: int) -> dict[str, list[Sam
 
 def weight_bytes(model: Path) -> int:
     """What one decode step reads of the weights."""
-    return read_manifest(model / GRAPH_FOLDER).weight_bytes_per_step
+    return read_manifest(converted_folder(model, "onnx")).weight_bytes_per_step
 
 
 class Bandwidth:

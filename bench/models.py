@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from serving.engines.onnx import GRAPH_FOLDER
+from serving.conversion.manifest import converted_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "bench"
@@ -23,7 +23,7 @@ def random_checkpoint(shape: str) -> Path:
 def random_model(shape: str) -> Path:
     """The same with an ONNX graph beside its weights."""
     folder = random_checkpoint(shape)
-    if not (folder / GRAPH_FOLDER).is_dir():
+    if not converted_folder(folder, "onnx").is_dir():
         _python("-m", "inference.cli.main", "convert", str(folder))
     return folder
 

@@ -23,7 +23,8 @@ from inference.bench.prompts.lengths import parse_length
 from inference.bench.prompts.synthetic import SyntheticPrompts
 from inference.bench.prompts.tokenizer import BenchTokenizer
 from inference.bench.record import Prompt, RequestRecord, Send
-from serving.engines.onnx import GRAPH_FOLDER, OnnxEngine
+from serving.conversion.manifest import converted_folder
+from serving.engines.onnx import OnnxEngine
 from serving.engines.onnx_decoder import OnnxDecoder
 from serving.types import EngineSettings
 
@@ -155,7 +156,10 @@ async def measure(
     )
     await engine.load()
     decoder = OnnxDecoder(
-        model / GRAPH_FOLDER, num_rows=CLIENTS, max_model_len=max_len, num_threads=num_threads
+        converted_folder(model, "onnx"),
+        num_rows=CLIENTS,
+        max_model_len=max_len,
+        num_threads=num_threads,
     )
     worker = await GenerateProcess.start(torch_python, model)
     static = StaticBatches(decoder_batches(decoder), CLIENTS)

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# OpenVINO will take INTEL's place when it is here.
-CPU_ENGINES = {TargetDevice.AMD: "onnx", TargetDevice.INTEL: "onnx"}
+CPU_ENGINES = {TargetDevice.AMD: "onnx", TargetDevice.INTEL: "openvino"}
 
 # Requests that are answered at once (health, metrics, refusals) beside those running or queued.
 SPARE_REQUESTS = 64

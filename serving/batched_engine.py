@@ -34,7 +34,12 @@ class BatchedEngine(ABC):
         """Free what `open_batcher` took, if half-way only; blocks, safe to call twice."""
 
     async def load(self) -> None:
-        self._steps = StepThread(await asyncio.to_thread(self.open_batcher))
+        try:
+            batcher = await asyncio.to_thread(self.open_batcher)
+        except BaseException:
+            await asyncio.to_thread(self.close)
+            raise
+        self._steps = StepThread(batcher)
 
     def open_tokenizer(self, vocab_size: int) -> CheckpointTokenizer:
         """The checkpoint's; without a chat template the engine takes no messages."""

@@ -1,7 +1,7 @@
 """What `serving.step_thread` asks of whatever batches: sequences go in, each step brings chunks.
 
 A sequence is one choice of one request, from its prompt to its last token; what else it is only
-its batcher knows. Not thread-safe but for `prepare`.
+its batcher knows. Not thread-safe but for `prepare` and `interrupt`.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ class Batcher(Protocol[SequenceT]):
 
     def step(self) -> list[tuple[SequenceT, Chunk]]:
         """Call the model once, and return what became of it."""
+
+    def interrupt(self) -> None:
+        """Let a step() that only waits for somebody else return early; from any thread."""
 
     def occupancy(self) -> Occupancy:
         """How many run and wait, and on how much KV memory."""

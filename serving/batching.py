@@ -132,6 +132,9 @@ class ContinuousBatcher:
         """See Batcher."""
         return bool(self._waiting or self._rows.num_used)
 
+    def interrupt(self) -> None:
+        """See Batcher: steps here compute, and never wait."""
+
     def occupancy(self) -> Occupancy:
         return Occupancy(
             num_running=self._rows.num_used,

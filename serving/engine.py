@@ -17,6 +17,7 @@ from serving.types import Chunk, EngineSettings, GenerateRequest, Occupancy
 
 ENGINES = {
     "onnx": "serving.engines.onnx:OnnxEngine",
+    "openvino": "serving.engines.openvino:OpenVINOEngine",
     "echo": "serving.engines.echo:EchoEngine",
 }
 

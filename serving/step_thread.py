@@ -104,6 +104,7 @@ class StepThread(Generic[SequenceT]):
         with self._wake:
             self._stopping = True
             self._wake.notify()
+        self._batcher.interrupt()
         await asyncio.to_thread(self._thread.join)
         self._end_streams(EngineDead("the engine was unloaded while this request ran"))
 
@@ -138,6 +139,7 @@ class StepThread(Generic[SequenceT]):
             with self._wake:
                 self._inbox.extend(commands)
                 self._wake.notify()
+            self._batcher.interrupt()
 
     def _deliver(self, outputs: list[tuple[SequenceT, Chunk]]) -> None:
         for sequence, chunk in outputs:

@@ -28,6 +28,8 @@ HOMES = {
         "serving/serve_resources.py",
     },
     "onnxruntime": {"serving/engines/onnx_decoder.py"},
+    "openvino": {"serving/engines/openvino_worker.py"},
+    "openvino_genai": {"serving/engines/openvino_worker.py"},
     "transformers": {"serving/tokenizer.py"},
     "tokenizers": {"serving/tokenizer.py", "inference/bench/prompts/tokenizer.py"},
     "huggingface_hub": {"serving/model_source.py"},

@@ -33,7 +33,7 @@ class BuiltModel:
     eos_token_ids: tuple[int, ...]
 
 
-def build_fp32(model_dir: Path, out: Path, *, trust_remote_code: bool = False) -> BuiltModel:
+def build_fp32(model_dir: Path, out: Path, *, trust_remote_code: bool = False) -> None:
     """Exports the checkpoint into `out`; needs four bytes of disk for each parameter."""
     command = [sys.executable, "-m", "onnxruntime_genai.models.builder"]
     command += ["-i", str(model_dir), "-o", str(out), "-p", "fp32", "-e", "cpu"]
@@ -51,7 +51,6 @@ def build_fp32(model_dir: Path, out: Path, *, trust_remote_code: bool = False) -
             "engine serves the text decoders that onnxruntime-genai's builder knows, so choose "
             "another engine for this model"
         )
-    return _describe(out)
 
 
 def check_environment() -> None:
@@ -64,7 +63,8 @@ def check_environment() -> None:
         )
 
 
-def _describe(out: Path) -> BuiltModel:
+def describe(out: Path) -> BuiltModel:
+    """The graph that `build_fp32` made."""
     described: dict[str, Any] = json.loads((out / "genai_config.json").read_text())["model"]
     decoder = described["decoder"]
     eos = described["eos_token_id"]

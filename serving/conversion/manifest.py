@@ -34,6 +34,15 @@ class Manifest:
     format_version: int = FORMAT_VERSION
 
 
+def converted_folder(model_source: Path, engine: str, data_type: str = "auto") -> Path:
+    """Where an engine's conversion of a checkpoint is; of several, the finest for `auto`."""
+    folders = {"int8": model_source / engine, "int4": model_source / f"{engine}-int4"}
+    if data_type != "auto":
+        return folders[data_type]
+    there = (folder for folder in folders.values() if folder.is_dir())
+    return next(there, folders["int8"])
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     text = json.dumps(asdict(manifest), indent=2) + "\n"
     (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
@@ -70,5 +79,13 @@ def _read_json(folder: Path) -> dict[str, Any]:
 
 def _unusable(folder: Path, what: str) -> ConfigError:
     return ConfigError(
-        f"model_name: {folder} {what}; run `anynode convert {folder.parent}`", param="model_name"
+        f"model_name: {folder} {what}; run `{conversion_command(folder)}`", param="model_name"
     )
+
+
+def conversion_command(folder: Path) -> str:
+    """What an operator types to have a `converted_folder` made."""
+    engine, _, data_type = folder.name.partition("-")
+    options = [] if engine == "onnx" else [f"--engine {engine}"]
+    options += [f"--data-type {data_type}"] if data_type else []
+    return " ".join(["anynode convert", str(folder.parent), *options])

@@ -6,12 +6,12 @@ torch nor a GPU.
 
 from __future__ import annotations
 
+from serving.conversion.manifest import converted_folder
 from serving.errors import ConfigError
 from serving.step_model import StepModel
 from serving.stepped_engine import SteppedEngine
 from serving.types import EngineSettings
 
-GRAPH_FOLDER = "onnx"  # of the model folder
 DATA_TYPES = ("int8", "auto")  # auto: whatever the graph holds, which is int8 today
 
 
@@ -36,7 +36,7 @@ class OnnxEngine(SteppedEngine):
         from serving.engines.onnx_decoder import OnnxDecoder
 
         return OnnxDecoder(
-            self.settings.model_source / GRAPH_FOLDER,
+            converted_folder(self.settings.model_source, "onnx", self.settings.data_type),
             num_rows=self.settings.max_num_seqs + 1,
             max_model_len=self.settings.max_model_len,
             num_threads=self.settings.num_threads,

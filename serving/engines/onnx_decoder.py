@@ -22,16 +22,14 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from serving.conversion.manifest import GRAPH_FILE, Manifest, read_manifest
+from serving.conversion.manifest import GRAPH_FILE, Manifest, conversion_command, read_manifest
 from serving.errors import ConfigError
-from serving.memory import available_bytes
+from serving.kv_budget import model_len
+from serving.memory import check_memory
 from serving.step_model import Logits, TokenIds
 
 CPUINFO = Path("/proc/cpuinfo")
 INPUTS = ("input_ids", "seqlens_k", "total_sequence_length", "logit_positions")
-# Longer contexts exist, but a CPU needs tens of seconds to read one, and the attention's scratch
-# memory grows with it (heads x chunk x max_model_len floats). Whoever wants one asks for it.
-DEFAULT_MAX_MODEL_LEN = 4096
 BYTES = 4  # of a float32
 # ONNX Runtime's threads spin for many milliseconds after each step by default, and so take the
 # cores from the threads that serve HTTP. This long bridges the gaps between one step's operators.
@@ -75,11 +73,11 @@ class OnnxDecoder:
         """Loads the weights; raises ConfigError for a folder or a setting that cannot work."""
         self._manifest = manifest = read_manifest(folder)
         self.num_rows: int = num_rows
-        self.max_model_len: int = _model_len(manifest, max_model_len)
+        self.max_model_len: int = model_len(manifest.max_model_len, max_model_len)
         self.vocab_size: int = manifest.vocab_size
         token_floats = manifest.num_kv_heads * manifest.head_dim
         self.kv_bytes_per_token: int = 2 * manifest.num_layers * token_floats * BYTES
-        _check_memory(folder, manifest)
+        check_memory(folder, sum(manifest.files.values()))
         self._session: Any = _load(folder, num_threads)
         self._kv = _kv_memories(manifest, num_rows, self.max_model_len)
         self._logits = np.empty((num_rows, self.vocab_size), np.float32)
@@ -161,30 +159,6 @@ def _bind_output(binding: Any, name: str, array: npt.NDArray[Any]) -> None:
     binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
 
 
-def _model_len(manifest: Manifest, wanted: int | None) -> int:
-    """Tokens a row holds; raises ConfigError for more than the model was made for."""
-    if wanted is None:
-        return min(manifest.max_model_len, DEFAULT_MAX_MODEL_LEN)
-    if not 1 <= wanted <= manifest.max_model_len:
-        raise ConfigError(
-            f"max_model_len: {wanted} is outside what this model was made for; set it to a number "
-            f"from 1 to {manifest.max_model_len}",
-            param="max_model_len",
-        )
-    return wanted
-
-
-def _check_memory(folder: Path, manifest: Manifest) -> None:
-    needed, free = sum(manifest.files.values()), available_bytes()
-    if needed > free:
-        raise ConfigError(
-            f"model_name: the weights in {folder} take {needed / 1e9:.1f} GB and only "
-            f"{free / 1e9:.1f} GB of memory are free; give this model more memory or choose a "
-            "smaller one",
-            param="model_name",
-        )
-
-
 def _load(folder: Path, num_threads: int) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = num_threads
@@ -200,7 +174,7 @@ def _load(folder: Path, num_threads: int) -> Any:
         reason = str(error).strip().partition("\n")[0]
         raise ConfigError(
             f"model_name: ONNX Runtime cannot load {folder} ({reason}); run "
-            f"`anynode convert {folder.parent}`",
+            f"`{conversion_command(folder)}`",
             param="model_name",
         ) from error
 

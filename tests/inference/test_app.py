@@ -51,11 +51,11 @@ def test_the_deployment_holds_what_runs_and_what_waits() -> None:
     assert deployment.max_queued_requests == -1
 
 
-@pytest.mark.parametrize("device", ["AMD", "INTEL"])
+@pytest.mark.parametrize(("device", "engine"), [("AMD", "onnx"), ("INTEL", "openvino")])
 def test_the_device_chooses_the_engine_and_the_log_says_why(
-    device: str, caplog: pytest.LogCaptureFixture
+    device: str, engine: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert cpu_settings(args(target_device=device)).engine == "onnx"
+    assert cpu_settings(args(target_device=device)).engine == engine
     with caplog.at_level(logging.INFO):
         typed_app_builder(args(target_device=device, batch_timeout=1))
     assert f"target_device is {device}" in caplog.text

@@ -12,8 +12,9 @@ import numpy as np
 import psutil
 import pytest
 
-from serving.engines.onnx_decoder import DEFAULT_MAX_MODEL_LEN, OnnxDecoder, int8_saturates
+from serving.engines.onnx_decoder import OnnxDecoder, int8_saturates
 from serving.errors import ConfigError
+from serving.kv_budget import DEFAULT_MAX_MODEL_LEN
 
 FOLDER = Path(__file__).parents[2] / "models" / "anynode-demo" / "onnx"
 LENGTHS = (37, 5, 100, 1, 64, 250, 17, 9)
@@ -202,5 +203,5 @@ def test_a_graph_that_is_no_graph(copy):
 
 
 def test_weights_that_do_not_fit(copy, monkeypatch):
-    monkeypatch.setattr("serving.engines.onnx_decoder.available_bytes", lambda: 1_000_000)
+    monkeypatch.setattr("serving.memory.available_bytes", lambda: 1_000_000)
     refuse(copy, r"only 0\.0 GB of memory are free; give this model more memory")

@@ -45,7 +45,8 @@ def builder(monkeypatch):
 
 def test_what_the_builder_says_is_understood(builder, tmp_path):
     calls = builder(described=DESCRIBED)
-    built = genai.build_fp32(tmp_path, tmp_path / "fp32")
+    genai.build_fp32(tmp_path, tmp_path / "fp32")
+    built = genai.describe(tmp_path / "fp32")
     assert built.graph == tmp_path / "fp32" / "model.onnx"
     assert (built.num_layers, built.num_kv_heads, built.head_dim) == (4, 2, 64)
     assert (built.context_length, built.eos_token_ids) == (4096, (2, 3))
@@ -54,7 +55,8 @@ def test_what_the_builder_says_is_understood(builder, tmp_path):
 
 def test_one_end_of_sequence_token_is_a_list_of_one(builder, tmp_path):
     builder(described=DESCRIBED | {"eos_token_id": 2})
-    assert genai.build_fp32(tmp_path, tmp_path / "fp32").eos_token_ids == (2,)
+    genai.build_fp32(tmp_path, tmp_path / "fp32")
+    assert genai.describe(tmp_path / "fp32").eos_token_ids == (2,)
 
 
 def test_a_checkpoint_the_builder_does_not_know(builder, tmp_path):

@@ -28,9 +28,11 @@ MANIFEST = Manifest(
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "model.onnx").write_bytes(b"abc")
-    write_manifest(tmp_path, MANIFEST)
-    return tmp_path
+    folder = tmp_path / "onnx"
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(b"abc")
+    write_manifest(folder, MANIFEST)
+    return folder
 
 
 def test_it_is_read_as_it_was_written(folder):

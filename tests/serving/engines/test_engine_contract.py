@@ -9,7 +9,11 @@ from serving.errors import ConfigError
 from tests.contract.engine_contract import *  # noqa: F403
 from tests.contract.engine_contract import Case, settings
 
-CASES = (Case("onnx"), Case("echo", engine_kwargs={"tokens_per_s": 2000}))
+CASES = (
+    Case("onnx"),
+    Case("openvino"),
+    Case("echo", engine_kwargs={"tokens_per_s": 2000}),
+)
 
 
 @pytest.fixture(params=CASES, ids=lambda each: each.engine)

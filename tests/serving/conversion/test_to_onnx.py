@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.conversion.checkpoint import context_length, convert
 from serving.conversion.genai import BuiltModel
-from serving.errors import ConfigError
+from serving.conversion.to_onnx import context_length
 
 BUILT = BuiltModel(
     graph=Path("model.onnx"),
@@ -34,8 +33,3 @@ BUILT = BuiltModel(
 )
 def test_a_model_is_served_as_far_as_its_graph_is_the_model(checkpoint, windowed, length):
     assert context_length(checkpoint, BUILT, windowed) == length
-
-
-def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"no readable config\.json"):
-        convert(tmp_path)

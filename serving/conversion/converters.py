@@ -1,0 +1,52 @@
+"""The table of converters: which engine's folder is made by what, and in which environment.
+
+Read where nothing of it is installed, by the command line and by engines' errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+
+from serving.conversion.request import Convert
+from serving.engine import nearest
+from serving.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Converter:
+    """How one engine's folders are made."""
+
+    module: str  # with a function `convert`: Convert
+    requirements: str  # requirements/NAME.txt, installed into .cache/NAME
+    data_types: tuple[str, ...]  # the first is the default
+
+    def load(self) -> Convert:
+        convert: Convert = import_module(self.module).convert
+        return convert
+
+
+CONVERTERS: Mapping[str, Converter] = {
+    "onnx": Converter("serving.conversion.to_onnx", "convert", ("int8",)),
+    "openvino": Converter("serving.conversion.to_openvino", "convert-openvino", ("int8", "int4")),
+}
+
+
+def find_converter(engine: str, data_type: str | None) -> tuple[Converter, str]:
+    """The converter and the data type it is to make; raises ConfigError naming what there is."""
+    converter = CONVERTERS.get(engine)
+    if converter is None:
+        raise ConfigError(
+            f"engine: nothing is converted for '{engine}'{nearest(engine, list(CONVERTERS))}; "
+            f"known are {', '.join(CONVERTERS)}",
+            param="engine",
+        )
+    chosen = data_type or converter.data_types[0]
+    if chosen not in converter.data_types:
+        raise ConfigError(
+            f"data_type: for {engine} a checkpoint is converted to "
+            f"{' or '.join(converter.data_types)}, not {chosen}",
+            param="data_type",
+        )
+    return converter, chosen

@@ -1,0 +1,118 @@
+"""The whole way from a checkpoint's folder to the folder that the default engine loads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serving.conversion.check import Logits, TokenIds, check, read_reference
+from serving.conversion.genai import BuiltModel, build_fp32, check_environment, describe
+from serving.conversion.graph import Graph
+from serving.conversion.manifest import Manifest, read_manifest, write_manifest
+from serving.conversion.per_row_int8 import QUANTIZATION, quantize_products
+from serving.conversion.request import Converted, Request
+from serving.conversion.source import Checkpoint, read_checkpoint
+from serving.conversion.step_graph import has_window, make_step_graph
+from serving.conversion.workplace import Progress, Workplace, check_room, identity, workplace
+from serving.engines.onnx_decoder import OnnxDecoder
+from serving.errors import ConfigError
+
+MADE_WITH = ("onnxruntime-genai", "onnx", "transformers", "torch")
+FLOAT_BYTES = 4
+
+
+def convert(request: Request, progress: Progress) -> Converted:
+    """See Convert. Takes minutes for a model of a billion parameters."""
+    check_environment()
+    checkpoint = read_checkpoint(request.model_dir, trust_remote_code=request.trust_remote_code)
+    floats = FLOAT_BYTES * checkpoint.num_parameters
+    check_room(checkpoint, request.target, disk_bytes=floats * 3 // 2, memory_bytes=2 * floats)
+    made_of = identity(checkpoint, request.data_type, MADE_WITH)
+    with workplace(request.target, made_of, progress) as place:
+        deviation = None if place is None else _make(checkpoint, request.data_type, place)
+    return Converted(request.target, deviation)
+
+
+def _make(checkpoint: Checkpoint, data_type: str, place: Workplace) -> Any:
+    export = partial(build_fp32, checkpoint.folder, trust_remote_code=checkpoint.trust_remote_code)
+    built = describe(place.stage("fp32 graph", export))
+    made = place.stage(data_type, partial(_quantize, checkpoint, built))
+    place.say("comparing with the checkpoint")
+    reference = read_reference(checkpoint, read_manifest(made).max_model_len)
+    decoder = _open(made)
+    deviation = check(reference, partial(_read, decoder), data_type)
+    decoder.close()
+    place.publish(made)
+    return deviation
+
+
+@dataclass(frozen=True, slots=True)
+class _Rewritten:
+    weight_bytes: int  # read by each step
+    windowed: bool  # whether some attention looks back a limited number of tokens only
+
+
+def _quantize(checkpoint: Checkpoint, built: BuiltModel, made: Path) -> None:
+    rewritten = _rewrite(built.graph, made)
+    write_manifest(made, _manifest(checkpoint, built, made, rewritten))
+
+
+def _rewrite(source: Path, target: Path) -> _Rewritten:
+    """Rewrites the fp32 graph into `target`."""
+    with Graph(source, target) as graph:
+        make_step_graph(graph)
+        weight_bytes = quantize_products(graph)
+        graph.save()
+        return _Rewritten(weight_bytes, has_window(graph))
+
+
+def context_length(config: Mapping[str, Any], built: BuiltModel, windowed: bool) -> int:
+    """Tokens for which the graph is the checkpoint's model.
+
+    The builder leaves out the window of architectures whose every layer has one (Mistral): up to
+    the window's length that makes no difference.
+    """
+    window = config.get("sliding_window")
+    if windowed or not window or not config.get("use_sliding_window", True):
+        return built.context_length
+    return min(built.context_length, int(window))
+
+
+def _manifest(
+    checkpoint: Checkpoint, built: BuiltModel, made: Path, rewritten: _Rewritten
+) -> Manifest:
+    return Manifest(
+        model_type=checkpoint.model_type,
+        num_layers=built.num_layers,
+        num_kv_heads=built.num_kv_heads,
+        head_dim=built.head_dim,
+        vocab_size=built.vocab_size,
+        max_model_len=context_length(checkpoint.config, built, rewritten.windowed),
+        eos_token_ids=built.eos_token_ids,
+        quantization=QUANTIZATION,
+        weight_bytes_per_step=rewritten.weight_bytes,
+        files={path.name: path.stat().st_size for path in sorted(made.iterdir())},
+        made_with={name: version(name) for name in MADE_WITH},
+    )
+
+
+def _open(folder: Path) -> OnnxDecoder:
+    return OnnxDecoder(folder, num_rows=1, max_model_len=None, num_threads=2)
+
+
+def _read(decoder: OnnxDecoder, token_ids: TokenIds) -> Logits:
+    """All but the last position as a prompt, the last as a decoding step."""
+    try:
+        prompt = decoder.prefill(0, token_ids[:-1], 0, all_logits=True)
+        step = decoder.decode(token_ids[-1:], np.array([len(token_ids) - 1]))
+    except RuntimeError as error:  # what ONNX Runtime raises when an operator fails
+        raise ConfigError(
+            f"the converted graph does not run ({error}); choose another engine for this model"
+        ) from error
+    return np.concatenate([prompt, step])

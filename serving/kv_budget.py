@@ -1,0 +1,38 @@
+"""How long a sequence may be, and how much memory the KV cache gets."""
+
+from __future__ import annotations
+
+from serving.errors import ConfigError
+from serving.memory import available_bytes
+
+# Longer contexts exist, but a CPU needs tens of seconds to read one, and the attention's scratch
+# memory grows with it (heads x chunk x max_model_len floats). Whoever wants one asks for it.
+DEFAULT_MAX_MODEL_LEN = 4096
+KV_SHARE_OF_FREE_MEMORY = 0.5  # of what is free once the weights are loaded
+
+
+def model_len(made_for: int, asked: int | None) -> int:
+    """Tokens of a sequence; raises ConfigError for more than the model was made for."""
+    if asked is None:
+        return min(made_for, DEFAULT_MAX_MODEL_LEN)
+    if not 1 <= asked <= made_for:
+        raise ConfigError(
+            f"max_model_len: {asked} is outside what this model was made for; set it to a number "
+            f"from 1 to {made_for}",
+            param="max_model_len",
+        )
+    return asked
+
+
+def kv_cache_bytes(wanted: int, asked: int | None) -> int:
+    """The budget asked for, else what is wanted as far as memory allows."""
+    free = available_bytes()
+    if asked is None:
+        return min(wanted, int(free * KV_SHARE_OF_FREE_MEMORY))
+    if asked > free:
+        raise ConfigError(
+            f"kv_cache_bytes: {asked} bytes are asked for, but only {free} are free here; lower "
+            "it, or leave it out to take what is sensible",
+            param="kv_cache_bytes",
+        )
+    return asked
