@@ -57,7 +57,7 @@ from serving.serve_app import ServeApp, with_proxy
 logger = logging.getLogger("ray.serve")  # the log Serve keeps for its replicas
 
 WATCH_S = 0.05  # between two looks at whether vLLM lives
-GRACE_S = 10.0  # for those whose requests died with it to be told so, which vLLM takes its time for
+GRACE_S = 10.0  # for those whose requests died with it to be told so
 WRITE_S = 0.1  # from the last of them being told to its answer being on the wire
 PROGRESS_S = 1.0  # between two looks at how far the start is
 OUT_OF_MEMORY = re.compile(r"out of memory|OutOfMemory", re.IGNORECASE)

@@ -80,6 +80,12 @@ class Guard:
         self._readiness = readiness
         self._check_engine = check_engine
         self._on_error = on_error
+        self._passages: set[Passage] = set()
+
+    def end(self, error: ServingError) -> None:
+        """End every request that vLLM is answering with this error; vLLM has died."""
+        for passage in list(self._passages):
+            passage.end(error)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; what goes wrong before the answer has begun is raised."""
@@ -140,12 +146,19 @@ class Guard:
     async def _pass(self, passage: Passage, given: Mapping[str, Any], scope: Scope) -> None:
         path = route_path(scope)
         if path not in GENERATING:
-            await passage.run(self._app, scope)
+            await self._run(passage, scope)
             return
         async with self._gate.admit(num_sequences(path, given)):
             if self._input_limit is not None:
                 await self._input_limit.check(path, given, scope)
+            await self._run(passage, scope)
+
+    async def _run(self, passage: Passage, scope: Scope) -> None:
+        self._passages.add(passage)
+        try:
             await passage.run(self._app, scope)
+        finally:
+            self._passages.discard(passage)
 
 
 def check_method(scope: Scope, path: str) -> None:

@@ -3,6 +3,9 @@
 vLLM's handlers end a request's work when its client disconnects, and on nothing else: cancelling
 their task would leave the work running. So a request whose time is up is told that its client has
 left, and what the handlers say to that is not passed on.
+
+Once vLLM's engine has died there is no work to be left, and the handlers hear of it seconds late: a
+request that is still on its way then is ended here.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Collection
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -83,14 +87,30 @@ class Passage:
         self._started = False
         self._failed_status = 0
         self._failed_body = bytearray()
+        self._task: asyncio.Task[Any] | None = None
+        self._ended_by: ServingError | None = None
 
     async def run(self, app: ASGIApp, scope: Scope) -> None:
         """Answer the request; raises what the answer would have been if it is an error."""
-        await app(as_json_request(scope), self._give, self._take)
-        if self._deadline.expired:
-            await self._time_is_up()
+        self._task = asyncio.current_task()
+        try:
+            await app(as_json_request(scope), self._give, self._take)
+        except asyncio.CancelledError:
+            if self._ended_by is None or self._task is None:
+                raise
+            self._task.uncancel()
+        if self._ended_by is not None:
+            await self._say_last(self._ended_by)
+        elif self._deadline.expired:
+            await self._say_last(self._deadline.error())
         elif self._failed_status:
             raise as_serving_error(self._failed_status, bytes(self._failed_body), self._fields)
+
+    def end(self, error: ServingError) -> None:
+        """End it with this error; nobody works for it any more."""
+        if self._ended_by is None and self._task is not None:
+            self._ended_by = error
+            self._task.cancel()
 
     async def _give(self) -> Message:
         if self._body is not None:
@@ -116,8 +136,7 @@ class Passage:
     async def _hold(self, message: Message) -> None:
         self._failed_body += message.get("body", b"")
 
-    async def _time_is_up(self) -> None:
-        error = self._deadline.error()
+    async def _say_last(self, error: ServingError) -> None:
         if not self._started:
             raise error
         self._on_error(error)

@@ -86,8 +86,10 @@ class VLLMFace:
         self._readiness.ready()
 
     def failed(self, error: Exception) -> None:
-        """Answer 503 and say why: this replica will not recover."""
+        """Answer 503 and say why, also to those who wait: this replica will not recover."""
         self._readiness.failed(error)
+        if self._guard is not None and isinstance(error, EngineDead):
+            self._guard.end(error)
 
     async def finish(self, limit_s: float) -> None:
         """Return when no request is left here, or after `limit_s`."""
@@ -178,7 +180,7 @@ class VLLMFace:
         try:
             await self.check_health()
         except EngineDead as error:
-            self._readiness.failed(error)
+            self.failed(error)
 
     def _count_error(self, error: ServingError) -> None:
         self._errors.add(error)

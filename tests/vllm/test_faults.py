@@ -39,7 +39,8 @@ def test_an_unknown_type_of_numbers_is_refused_in_one_sentence() -> None:
 def test_a_killed_engine_is_told_to_callers_and_to_health() -> None:
     with replica() as served, ThreadPoolExecutor(1) as pool:
         running = pool.submit(served.ask, max_tokens=900, ignore_eos=True)
-        time.sleep(0.3)
+        while not served.gauge("vllm:num_requests_running"):
+            time.sleep(0.02)
         [engine] = [
             child
             for child in psutil.Process(served.pid).children()

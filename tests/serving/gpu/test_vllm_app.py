@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serving.errors import ConfigError
+from serving.errors import ConfigError, EngineDead
 from serving.gpu.vllm_app import VLLMFace
 from serving.http.auth import ApiKeys
 from serving.http.settings import FaceSettings
@@ -172,6 +172,27 @@ def test_a_dead_engine_is_told_to_callers_and_to_health():
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "engine_dead")
         assert len(engine.asked) == 1  # nothing more is sent there
         assert (await http.get("/health")).status_code == 503
+
+    house(test)
+
+
+def test_whoever_waits_for_an_engine_that_dies_hears_of_it_at_once():
+    """vLLM itself would tell them seconds later; these two it would never tell."""
+
+    async def test(http, engine, face):
+        whole = asyncio.create_task(ask(http, prompt="slow"))
+        streamed = asyncio.create_task(ask(http, prompt="slow", stream=True))
+        while len(engine.asked) < 2:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)  # the stream's first events are on their way
+        face.failed(EngineDead("vLLM's engine process has died."))
+        async with asyncio.timeout(1):
+            assert (await whole).json()["error"]["code"] == "engine_dead"
+            events = (await streamed).text.strip().split("\n\n")
+            await face.finish(1)
+        assert json.loads(events[0].removeprefix("data: "))["choices"][0]["text"] == " three"
+        assert json.loads(events[-1].removeprefix("data: "))["error"]["code"] == "engine_dead"
+        assert face.gate.num_running == 0
 
     house(test)
 
