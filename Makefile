@@ -12,12 +12,14 @@
 #   make clean                     remove everything these make
 
 PYTHON ?= python3
+# Engines, beside vLLM, whose libraries pin other versions than ours.
+ENGINE_SETS :=
 ARGS ?=
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install
 UV := .cache/lock/bin/uv
 
-.PHONY: serve check test test-vllm test-engines test-gpu browser bench bench-vllm lock clean
+.PHONY: serve check test test-vllm test-engines test-gpu vllm $(ENGINE_SETS) browser bench bench-vllm lock clean
 .NOTPARALLEL:
 
 serve: .venv/base.installed
@@ -43,6 +45,9 @@ browser:
 	echo "the tests need Chromium: install it, or name another browser like it in BROWSER"; \
 	exit 1; }
 
+# An engine's own environment alone, to serve with: make vllm.
+vllm $(ENGINE_SETS): %: .cache/%/installed.txt
+
 # vLLM pins other versions than ours, and its metadata asks for libraries that a CPU does not need.
 test-vllm: .cache/vllm/installed.txt
 	.cache/vllm/bin/python -m pytest tests/vllm $(ARGS)
@@ -56,7 +61,6 @@ test-vllm: .cache/vllm/installed.txt
 
 # Libraries of other engines, in environments of their own: make test-engines, or one of them as
 # make test-llama-cpp, which runs tests/llama_cpp with what requirements/llama-cpp.txt names.
-ENGINE_SETS :=
 test-engines: $(ENGINE_SETS:%=test-%)
 
 $(ENGINE_SETS:%=test-%): test-%: .cache/%/installed.txt

@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from inference import cluster
-from inference.args import GPU_ARGUMENTS, ApplicationArgs, TargetDevice
+from inference.args import GPU_ARGUMENTS, VLLM, ApplicationArgs, TargetDevice
 from inference.gpu_settings import gpu_settings
 from inference.names import default_name, given
 from serving.cpu.deployment import CPUDeployment, CPUSettings
@@ -38,7 +38,7 @@ def typed_app_builder(args: ApplicationArgs) -> "Application":
     for notice in args.notices():
         logger.warning(notice)
     if args.uses_vllm:
-        return _gpu_application(gpu_settings(args), num_cpus=args.num_threads or 1)
+        return _gpu_application(args, gpu_settings(args))
     return _cpu_application(args, cpu_settings(args))
 
 
@@ -57,16 +57,17 @@ def _cpu_application(args: ApplicationArgs, settings: CPUSettings) -> "Applicati
     return deployment(serve.ingress()(CPUDeployment)).bind(settings)
 
 
-def _gpu_application(settings: GPUSettings, num_cpus: int) -> "Application":
+def _gpu_application(args: ApplicationArgs, settings: GPUSettings) -> "Application":
     from ray import serve
 
-    logger.info("engine vllm for %s: no target_device is set", settings.model_name)
+    why = "named in args" if args.engine else "no target_device is set"
+    logger.info("engine vllm for %s: %s", settings.model_name, why)
     if settings.wanted is not None:
         _check_cluster(settings.wanted)
     deployment = serve.deployment(
         name="VLLMPredictDeployment",
         max_ongoing_requests=settings.max_requests + SPARE_REQUESTS,
-        **serve_options(settings, num_cpus),
+        **serve_options(settings, args.num_threads or 1),
     )
     return deployment(serve.ingress()(VLLMPredictDeployment)).bind(settings)
 
@@ -117,9 +118,10 @@ def choose_engine(args: ApplicationArgs) -> str:
         assert args.target_device is not None  # or the model runs on GPUs
         return CPU_ENGINES[args.target_device]
     if args.engine not in ENGINES and ":" not in args.engine:
-        hint = nearest(args.engine, list(ENGINES))
+        known = sorted((*ENGINES, VLLM))
         raise ConfigError(
-            f"engine: there is no '{args.engine}'{hint}; known are {', '.join(sorted(ENGINES))}, "
+            f"engine: there is no '{args.engine}'{nearest(args.engine, known)}; known are "
+            f"{', '.join(known)}, "
             "or name your own as package.module:Class",
             param="engine",
         )

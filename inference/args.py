@@ -28,6 +28,8 @@ from serving.engine import nearest
 # Other words for the same argument, in use before anynode.
 ALIASES = {"max_new_token": "max_new_tokens", "model_id": "served_model_name"}
 
+VLLM = "vllm"  # the engine of VLLMPredictDeployment
+
 # Arguments that only vLLM's deployment takes.
 GPU_ARGUMENTS = (
     "gpu_count",
@@ -137,8 +139,13 @@ class ApplicationArgs(BaseModel):
 
     @property
     def uses_vllm(self) -> bool:
-        """Whether the model is VLLMPredictDeployment's; named devices and engines are the CPU's."""
-        return self.target_device is None and self.engine is None
+        """Whether the model is VLLMPredictDeployment's; other devices and engines are the CPU's."""
+        return self.engine == VLLM or (self.target_device is None and self.engine is None)
+
+    @property
+    def vllm_on_cpu(self) -> bool:
+        """Whether it is vLLM's build for CPUs that runs the model."""
+        return self.vllm_device == "cpu" or self.target_device is not None
 
     def notices(self) -> list[str]:
         """What is accepted but works otherwise than its word may suggest."""

@@ -15,16 +15,22 @@ from serving.http import FaceSettings
 def gpu_settings(args: ApplicationArgs) -> GPUSettings:
     """What the GPU deployment is told; raises ConfigError where the arguments do not fit it."""
     vllm = vllm_settings(args)
-    if args.vllm_device == "cpu":
+    if args.vllm_on_cpu:
         check_quantization(vllm)
     return GPUSettings(
         model_name=args.model_name,
         face=face_settings(args, vllm),
         vllm=vllm,
-        wanted=None if args.vllm_device == "cpu" else wanted(args),
+        conversion="vllm" if int8_on_cpu(args) else None,
+        wanted=None if args.vllm_on_cpu else wanted(args),
         oom_fallback=args.oom_fallback,
         hf_token=None if args.hf_token is None else args.hf_token.get_secret_value(),
     )
+
+
+def int8_on_cpu(args: ApplicationArgs) -> bool:
+    """Whether vLLM is to load the int8 weights that `anynode convert --engine vllm` made."""
+    return args.vllm_on_cpu and args.data_type == "int8"
 
 
 def wanted(args: ApplicationArgs) -> Wanted:
@@ -57,7 +63,7 @@ def vllm_settings(args: ApplicationArgs) -> VLLMSettings:
             max_num_seqs=args.batch_size if said else None,
             tensor_parallel_size=args.gpu_count,
             pipeline_parallel_size=args.pipeline_parallel_size,
-            data_type=args.data_type,
+            data_type=None if int8_on_cpu(args) else args.data_type,
             max_model_len=args.max_model_len,
             max_input_len=args.max_input_len,
             gpu_memory_utilization=args.gpu_memory_utilization,

@@ -16,6 +16,7 @@ import yaml
 from pydantic import ValidationError
 
 from inference.args import ApplicationArgs
+from inference.local.engine_environments import with_environment
 from inference.local.environment import Proxy
 from serving.errors import ConfigError
 from serving.model_source import find_folder
@@ -126,12 +127,21 @@ def for_this_machine(config: LocalConfig) -> LocalConfig:
     """
     local = config.proxy == "haproxy" or not is_any_address(config.host)
     applications = [
-        {**each, "args": {**_absolute(each.get("args") or {}), "loopback_only": local}}
+        _for_this_machine(each, loopback_only=local)
         if each.get("import_path") in OUR_BUILDERS
         else each
         for each in config.serve["applications"]
     ]
     return replace(config, serve={**config.serve, "applications": applications})
+
+
+def _for_this_machine(application: dict[str, Any], *, loopback_only: bool) -> dict[str, Any]:
+    args = {**_absolute(application.get("args") or {}), "loopback_only": loopback_only}
+    application = {**application, "args": args}
+    try:
+        return with_environment(application)
+    except ValidationError:
+        return application  # which is said, with its reason, when the arguments are looked at
 
 
 def _absolute(args: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from inference.args import ApplicationArgs
 from inference.gpu_settings import gpu_settings
 from inference.local import ports
 from inference.local.config import Application, LocalConfig
+from inference.local.engine_environments import check_environment
+from serving.conversion.manifest import converted_folder, read_manifest
 from serving.cpu.deployment import NEED_NO_FILES, engine_settings
 from serving.engine import ENGINES, create_engine
 from serving.errors import ConfigError
@@ -45,6 +47,7 @@ def check_port(host: str, port: int) -> None:
 def check_model(application: Application) -> None:
     """Raise ConfigError when the settings cannot work, or the model is missing or too big."""
     args = application.args
+    check_environment(args)
     if args.uses_vllm:
         check_vllm(args)
         check_replicas(application.num_replicas, args.replicas_per_gpu or 1)
@@ -63,15 +66,18 @@ def check_model(application: Application) -> None:
 
 def check_vllm(args: ApplicationArgs) -> None:
     """Raise ConfigError when the arguments contradict each other, or vLLM is not here."""
-    gpu_settings(args)
-    if find_spec("vllm") is None:
+    settings = gpu_settings(args)
+    if not args.vllm_on_cpu and find_spec("vllm") is None:
         raise ConfigError(
             "target_device: without it the model runs on GPUs through vLLM, which is not installed "
             "here; set target_device: AMD or INTEL to run it on the CPU",
             param="target_device",
         )
-    if find_folder(args.model_name) is None and not is_hub_id(args.model_name):
+    folder = find_folder(args.model_name)
+    if folder is None and not is_hub_id(args.model_name):
         raise no_such_folder(args.model_name)
+    if folder is not None and settings.conversion is not None:
+        read_manifest(converted_folder(folder, settings.conversion))
 
 
 def check_folder(folder: Path) -> int:

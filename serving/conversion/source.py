@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from serving.conversion.manifest import Manifest
 from serving.errors import ConfigError
-from serving.model_shape import read_config
+from serving.model_shape import read_config, read_shape
 
 WEIGHTS = "*.safetensors"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
@@ -55,6 +57,37 @@ def read_checkpoint(folder: Path, *, trust_remote_code: bool = False) -> Checkpo
         num_parameters=sum(num_values(path) for path in files),
         weight_bytes=sum(path.stat().st_size for path in files),
         trust_remote_code=trust_remote_code,
+    )
+
+
+def describe(
+    checkpoint: Checkpoint,
+    made: Path,
+    *,
+    quantization: str,
+    weight_bytes: int,
+    made_with: Iterable[str],
+) -> Manifest:
+    """The manifest of what was made of a plain text decoder; ConfigError for another model."""
+    shape = read_shape(checkpoint.folder)
+    vocab_size, eos = checkpoint.config.get("vocab_size"), checkpoint.config.get("eos_token_id")
+    if shape is None or not isinstance(vocab_size, int):
+        raise ConfigError(
+            f"{checkpoint.folder} is no plain text decoder, the only kind that is converted; "
+            "choose another engine for this model"
+        )
+    return Manifest(
+        model_type=checkpoint.model_type,
+        num_layers=shape.num_layers,
+        num_kv_heads=shape.num_kv_heads,
+        head_dim=shape.head_dim,
+        vocab_size=vocab_size,
+        max_model_len=shape.max_model_len,
+        eos_token_ids=tuple(eos if isinstance(eos, list) else [eos] if eos is not None else []),
+        quantization=quantization,
+        weight_bytes_per_step=weight_bytes,
+        files={path.name: path.stat().st_size for path in sorted(made.iterdir())},
+        made_with={name: version(name) for name in made_with},
     )
 
 

@@ -7,19 +7,17 @@ import shutil
 import subprocess
 import sys
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from serving.conversion.check import Deviation, Logits, TokenIds, check, read_reference
-from serving.conversion.manifest import Manifest, write_manifest
+from serving.conversion.manifest import write_manifest
 from serving.conversion.request import Converted, Request
-from serving.conversion.source import Checkpoint, read_checkpoint
+from serving.conversion.source import Checkpoint, describe, read_checkpoint
 from serving.conversion.workplace import Progress, Workplace, check_room, identity, workplace
 from serving.errors import ConfigError
-from serving.model_shape import read_shape
 
 MADE_WITH = ("openvino", "optimum-intel", "nncf", "transformers", "torch")
 MODEL_FILES = ("openvino_model.xml", "openvino_model.bin", "config.json", "generation_config.json")
@@ -75,30 +73,15 @@ def _pick(checkpoint: Checkpoint, data_type: str, exported: Path, made: Path) ->
     for name in MODEL_FILES:
         if (exported / name).is_file():
             shutil.copy(exported / name, made / name)
-    write_manifest(made, _manifest(checkpoint, data_type, made))
-
-
-def _manifest(checkpoint: Checkpoint, data_type: str, made: Path) -> Manifest:
-    shape = read_shape(checkpoint.folder)
-    config = checkpoint.config
-    eos = config.get("eos_token_id")
-    if shape is None or not isinstance(config.get("vocab_size"), int):
-        raise ConfigError(
-            f"{checkpoint.folder} is no plain text decoder, the only kind that the openvino engine "
-            "serves; choose another engine for this model"
-        )
-    return Manifest(
-        model_type=checkpoint.model_type,
-        num_layers=shape.num_layers,
-        num_kv_heads=shape.num_kv_heads,
-        head_dim=shape.head_dim,
-        vocab_size=config["vocab_size"],
-        max_model_len=shape.max_model_len,
-        eos_token_ids=tuple(eos if isinstance(eos, list) else [eos] if eos is not None else []),
-        quantization=data_type,
-        weight_bytes_per_step=(made / "openvino_model.bin").stat().st_size,
-        files={path.name: path.stat().st_size for path in sorted(made.iterdir())},
-        made_with={name: version(name) for name in MADE_WITH},
+    write_manifest(
+        made,
+        describe(
+            checkpoint,
+            made,
+            quantization=data_type,
+            weight_bytes=(made / "openvino_model.bin").stat().st_size,
+            made_with=MADE_WITH,
+        ),
     )
 
 

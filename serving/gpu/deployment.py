@@ -18,6 +18,7 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
+from serving.conversion.manifest import converted_folder, read_manifest
 from serving.errors import ConfigError, EngineDead
 from serving.gpu.cpu_device import on_cpu, prepare_environment
 from serving.gpu.gpu_arithmetic import check_replicas
@@ -70,6 +71,7 @@ class GPUSettings:
     model_name: str  # a folder, or owner/name on the Hugging Face Hub
     face: FaceSettings
     vllm: VLLMSettings
+    conversion: str | None = None  # the folder in the model's that holds its converted weights
     wanted: Wanted | None = field(default_factory=Wanted)  # None: a vLLM built for CPUs
     oom_fallback: Fallback | None = None  # what to try once when the model does not fit
     hf_token: str | None = field(default=None, repr=False)
@@ -129,7 +131,11 @@ class VLLMPredictDeployment:
         if settings.hf_token is not None:  # vLLM's workers on other nodes fetch for themselves
             os.environ["HF_TOKEN"] = settings.hf_token
         token = os.environ.get("HF_TOKEN")
-        return await asyncio.to_thread(lambda: fetch_model(settings.model_name, token=token))
+        folder = await asyncio.to_thread(lambda: fetch_model(settings.model_name, token=token))
+        if settings.conversion is not None:
+            folder = converted_folder(folder, settings.conversion)
+            read_manifest(folder)
+        return folder
 
     async def _started(self, settings: GPUSettings, folder: Path) -> VLLMEngine:
         wanted = settings.wanted

@@ -15,6 +15,7 @@ import inference
 from inference import cluster
 from inference.app import cpu_settings, typed_app_builder
 from inference.args import ApplicationArgs
+from inference.gpu_settings import gpu_settings
 from serving.errors import ConfigError
 
 
@@ -82,6 +83,18 @@ def test_what_cannot_work_is_refused_by_name(given: dict[str, Any], param: str, 
     with pytest.raises(ConfigError, match=words) as caught:
         typed_app_builder(args(**given))
     assert caught.value.param == param
+
+
+def test_vllm_may_be_named_as_the_engine_of_a_cpu() -> None:
+    given = {"model_name": "m", "target_device": "AMD", "engine": "vllm", "data_type": "int8"}
+    deployment = ray_calls(typed_app_builder, given)._bound_deployment
+    assert deployment.name == "VLLMPredictDeployment"
+    assert deployment.ray_actor_options["num_gpus"] == 0
+    settings = gpu_settings(args(**given))
+    assert (settings.wanted, settings.conversion) == (None, "vllm")
+    assert settings.vllm.data_type == "auto"  # the converted checkpoint says what it is
+    plain = gpu_settings(args(**{**given, "data_type": "bfloat16"}))
+    assert (plain.conversion, plain.vllm.data_type) == (None, "bfloat16")
 
 
 def test_settings_go_where_they_belong() -> None:

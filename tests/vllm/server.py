@@ -49,6 +49,7 @@ async def serve(model: str, served: str, settings: VLLMSettings) -> None:
         server = uvicorn.Server(config)
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.bind(("127.0.0.1", 0))
+        listener.listen()  # who hears of the port may come before uvicorn is ready
         asyncio.get_running_loop().add_reader(sys.stdin, lambda: stop(server))
         print(f"port {listener.getsockname()[1]}", flush=True)
         await server.serve(sockets=[listener])
