@@ -28,7 +28,7 @@ class Converter:
 
 
 CONVERTERS: Mapping[str, Converter] = {
-    "onnx": Converter("serving.conversion.to_onnx", "convert", ("int8",)),
+    "onnx": Converter("serving.conversion.to_onnx", "convert", ("int8", "int4")),
     "vllm": Converter("serving.conversion.to_w8a8", "convert", ("int8",)),
     "openvino": Converter("serving.conversion.to_openvino", "convert-openvino", ("int8", "int4")),
 }

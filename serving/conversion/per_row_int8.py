@@ -39,7 +39,7 @@ def quantize_products(graph: Graph) -> int:
     constants = _Constants(graph)
     quantized: dict[str, tuple[str, str]] = {}
     num_bytes = 0
-    for node in list(_products(graph)):
+    for node in list(products(graph)):
         x = node.input[0]
         if x not in quantized:  # q, k, v share one x; gate and up another
             quantized[x] = _quantize_rows(graph, node, constants)
@@ -48,7 +48,8 @@ def quantize_products(graph: Graph) -> int:
     return num_bytes
 
 
-def _products(graph: Graph) -> Iterator[NodeProto]:
+def products(graph: Graph) -> Iterator[NodeProto]:
+    """Those with a constant matrix that are worth rewriting."""
     for node in graph.nodes:
         if node.op_type == "MatMul" and node.input[1] in graph.weights:
             dims = graph.weights[node.input[1]].dims

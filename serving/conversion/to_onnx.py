@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from serving.conversion.blocks_int4 import quantize_to_int4
 from serving.conversion.check import Logits, TokenIds, check, read_reference
 from serving.conversion.genai import BuiltModel, build_fp32, check_environment, describe
 from serving.conversion.graph import Graph
@@ -42,7 +43,7 @@ def convert(request: Request, progress: Progress) -> Converted:
 def _make(checkpoint: Checkpoint, data_type: str, place: Workplace) -> Any:
     export = partial(build_fp32, checkpoint.folder, trust_remote_code=checkpoint.trust_remote_code)
     built = describe(place.stage("fp32 graph", export))
-    made = place.stage(data_type, partial(_quantize, checkpoint, built))
+    made = place.stage(data_type, partial(_quantize, checkpoint, built, data_type))
     place.say("comparing with the checkpoint")
     reference = read_reference(checkpoint, read_manifest(made).max_model_len)
     decoder = _open(made)
@@ -55,21 +56,25 @@ def _make(checkpoint: Checkpoint, data_type: str, place: Workplace) -> Any:
 @dataclass(frozen=True, slots=True)
 class _Rewritten:
     weight_bytes: int  # read by each step
+    quantization: str
     windowed: bool  # whether some attention looks back a limited number of tokens only
 
 
-def _quantize(checkpoint: Checkpoint, built: BuiltModel, made: Path) -> None:
-    rewritten = _rewrite(built.graph, made)
+def _quantize(checkpoint: Checkpoint, built: BuiltModel, data_type: str, made: Path) -> None:
+    rewritten = _rewrite(built.graph, made, data_type)
     write_manifest(made, _manifest(checkpoint, built, made, rewritten))
 
 
-def _rewrite(source: Path, target: Path) -> _Rewritten:
+def _rewrite(source: Path, target: Path, data_type: str) -> _Rewritten:
     """Rewrites the fp32 graph into `target`."""
     with Graph(source, target) as graph:
         make_step_graph(graph)
-        weight_bytes = quantize_products(graph)
+        if data_type == "int4":
+            weight_bytes, quantization = quantize_to_int4(graph)
+        else:
+            weight_bytes, quantization = quantize_products(graph), QUANTIZATION
         graph.save()
-        return _Rewritten(weight_bytes, has_window(graph))
+        return _Rewritten(weight_bytes, quantization, has_window(graph))
 
 
 def context_length(config: Mapping[str, Any], built: BuiltModel, windowed: bool) -> int:
@@ -95,7 +100,7 @@ def _manifest(
         vocab_size=built.vocab_size,
         max_model_len=context_length(checkpoint.config, built, rewritten.windowed),
         eos_token_ids=built.eos_token_ids,
-        quantization=QUANTIZATION,
+        quantization=rewritten.quantization,
         weight_bytes_per_step=rewritten.weight_bytes,
         files={path.name: path.stat().st_size for path in sorted(made.iterdir())},
         made_with={name: version(name) for name in MADE_WITH},

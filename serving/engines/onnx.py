@@ -12,7 +12,7 @@ from serving.step_model import StepModel
 from serving.stepped_engine import SteppedEngine
 from serving.types import EngineSettings
 
-DATA_TYPES = ("int8", "auto")  # auto: whatever the graph holds, which is int8 today
+DATA_TYPES = ("auto", "int8", "int4")  # auto: the finest that has been converted
 
 
 class OnnxEngine(SteppedEngine):
@@ -22,8 +22,8 @@ class OnnxEngine(SteppedEngine):
         super().__init__(settings)
         if settings.data_type not in DATA_TYPES:
             raise ConfigError(
-                f"data_type: the onnx engine runs int8, not {settings.data_type}; "
-                "set data_type: int8",
+                f"data_type: the onnx engine runs int8 or int4, not {settings.data_type}; set "
+                "data_type: int8",
                 param="data_type",
             )
         for key in settings.engine_kwargs:
