@@ -38,7 +38,7 @@ def int4(graph, tmp_path):
 def test_logits_stay_as_close_to_fp32_as_four_bits_allow(int4, source):
     wanted = run_fp32(source, IDS).reshape(-1, VOCAB)
     error = run_steps(int4, IDS, EVERY) - wanted
-    assert 0.01 * wanted.std() < np.sqrt((error**2).mean()) < 0.3 * wanted.std()
+    assert 0.01 * wanted.std() < np.sqrt((error**2).mean()) < 0.5 * wanted.std()
 
 
 def test_a_row_is_the_same_alone_and_among_neighbours(int4):
