@@ -27,7 +27,7 @@ HOMES = {
         "serving/http/ray_metrics.py",
         "serving/serve_resources.py",
     },
-    "onnxruntime": {"serving/engines/onnx_decoder.py"},
+    "onnxruntime": {"serving/engines/onnx_session.py"},
     "transformers": {"serving/tokenizer.py"},
     "tokenizers": {"serving/tokenizer.py", "inference/bench/prompts/tokenizer.py"},
     "huggingface_hub": {"serving/model_source.py"},

@@ -23,6 +23,14 @@ REQUIREMENTS = PACKAGES_ROOT / "requirements" / "convert.txt"
 
 def convert(
     model_dir: Annotated[Path, typer.Argument(help="Folder of a Hugging Face checkpoint.")],
+    data_type: Annotated[
+        str | None,
+        typer.Option(
+            help="int8 or float32, of a sentence encoder. [dim](default: int8 where it is near "
+            "enough to the checkpoint)[/dim]",
+            show_default=False,
+        ),
+    ] = None,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Run the checkpoint's own Python code.")
     ] = False,
@@ -32,6 +40,8 @@ def convert(
         raise ConfigError(f"{model_dir} holds no config.json, so it is no checkpoint's folder")
     python = environment()
     command = [str(python), "-m", "serving.conversion", str(model_dir.resolve())]
+    if data_type is not None:
+        command += ["--data-type", data_type]
     if trust_remote_code:
         command.append("--trust-remote-code")
     done = subprocess.run(command, cwd=PACKAGES_ROOT, check=False)
