@@ -15,7 +15,8 @@ from inference.args import GPU_ARGUMENTS, VLLM, ApplicationArgs, TargetDevice
 from inference.gpu_settings import gpu_settings
 from inference.names import default_name, given
 from serving.cpu.deployment import CPUDeployment, CPUSettings
-from serving.engine import ENGINES, nearest
+from serving.cpu.engines import KNOWN
+from serving.engine import check_name
 from serving.errors import ConfigError
 from serving.gpu.deployment import GPUSettings, VLLMPredictDeployment, serve_options
 from serving.gpu.gpu_arithmetic import check_cluster, idle_gpus
@@ -117,14 +118,7 @@ def choose_engine(args: ApplicationArgs) -> str:
     if args.engine is None:
         assert args.target_device is not None  # or the model runs on GPUs
         return CPU_ENGINES[args.target_device]
-    if args.engine not in ENGINES and ":" not in args.engine:
-        known = sorted((*ENGINES, VLLM))
-        raise ConfigError(
-            f"engine: there is no '{args.engine}'{nearest(args.engine, known)}; known are "
-            f"{', '.join(known)}, "
-            "or name your own as package.module:Class",
-            param="engine",
-        )
+    check_name(args.engine, {*KNOWN, VLLM})
     return args.engine
 
 

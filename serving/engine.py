@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import AsyncGenerator
-from typing import Protocol
+from collections.abc import AsyncGenerator, Collection, Mapping
+from typing import Any, Protocol
 
 from serving.errors import ConfigError
 from serving.types import Chunk, EngineSettings, GenerateRequest, Occupancy
@@ -79,18 +79,19 @@ def create_engine(name: str, settings: EngineSettings) -> Engine:
 
     Raises ConfigError when there is no such engine or its library is not installed.
     """
-    target = ENGINES.get(name, name)
-    module_name, _, class_name = target.partition(":")
-    if not class_name:
-        known = ", ".join(sorted(ENGINES))
-        hint = nearest(name, list(ENGINES))
-        raise ConfigError(
-            f"engine: there is no '{name}'{hint}; known are {known}, "
-            "or name your own as package.module:Class",
-            param="engine",
-        )
+    engine: Engine = find_class(name, ENGINES)(settings)
+    return engine
+
+
+def find_class(name: str, table: Mapping[str, str]) -> Any:
+    """The class called `name` in a table of engines, or named as `package.module:Class`.
+
+    Raises ConfigError when there is no such class or its library is not installed.
+    """
+    check_name(name, table)
+    module_name, _, class_name = table.get(name, name).partition(":")
     try:
-        engine_class = getattr(importlib.import_module(module_name), class_name)
+        return getattr(importlib.import_module(module_name), class_name)
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"engine: '{name}' needs the Python module '{error.name}', which is not installed here",
@@ -100,5 +101,14 @@ def create_engine(name: str, settings: EngineSettings) -> Engine:
         raise ConfigError(
             f"engine: module {module_name} has no class {class_name}", param="engine"
         ) from error
-    engine: Engine = engine_class(settings)
-    return engine
+
+
+def check_name(name: str, table: Collection[str]) -> None:
+    """Raise ConfigError for a name that neither stands in a table of engines nor is a class's."""
+    if name not in table and ":" not in name:
+        hint = nearest(name, list(table))
+        raise ConfigError(
+            f"engine: there is no '{name}'{hint}; known are {', '.join(sorted(table))}, "
+            "or name your own as package.module:Class",
+            param="engine",
+        )

@@ -30,7 +30,7 @@ class CheckpointTokenizer:
     """The tokenizer, chat template and end-of-sequence ids of a checkpoint folder."""
 
     def __init__(self, folder: Path, vocab_size: int, *, trust_remote_code: bool = False) -> None:
-        self._tokenizer = _load(folder, trust_remote_code=trust_remote_code)
+        self._tokenizer = load_tokenizer(folder, trust_remote_code=trust_remote_code)
         # The Rust tokenizer behind transformers' wrapper decodes many times faster.
         self._fast = getattr(self._tokenizer, "backend_tokenizer", None)
         self._vocab_size = vocab_size
@@ -91,20 +91,28 @@ class CheckpointTokenizer:
         return text
 
 
-def _load(folder: Path, *, trust_remote_code: bool) -> Any:
+def load_tokenizer(folder: Path, *, trust_remote_code: bool) -> Any:
+    """transformers' own tokenizer; ConfigError where the folder holds none that can be read."""
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(
+        tokenizer = AutoTokenizer.from_pretrained(
             str(folder), trust_remote_code=trust_remote_code, local_files_only=True
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = str(error).partition("\n")[0].strip(" :")
-        raise ConfigError(
-            f"model_name: {folder} has no readable tokenizer ({reason}); copy tokenizer.json and "
-            "tokenizer_config.json of the model into it",
-            param="model_name",
-        ) from error
+        raise _no_tokenizer(folder, str(error).partition("\n")[0].strip(" :")) from error
+    # Of some models transformers makes one without any file, and without any word.
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise _no_tokenizer(folder, "it has no vocabulary")
+    return tokenizer
+
+
+def _no_tokenizer(folder: Path, reason: str) -> ConfigError:
+    return ConfigError(
+        f"model_name: {folder} has no readable tokenizer ({reason}); copy tokenizer.json and "
+        "tokenizer_config.json of the model into it",
+        param="model_name",
+    )
 
 
 def _eos_token_ids(folder: Path, tokenizer_eos: int | None) -> frozenset[int]:

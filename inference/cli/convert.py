@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from serving.conversion.converters import CONVERTERS, Converter, find_converter
+from serving.cpu.engines import actual_engine
 from serving.errors import ConfigError
 from serving.model_source import PACKAGES_ROOT, fetch_model
 
@@ -44,8 +45,9 @@ def convert(
     ] = False,
 ) -> None:
     """Convert a checkpoint to what an engine loads (downloads torch once)."""
-    converter, data_type = find_converter(engine, data_type)
+    find_converter(engine, None)  # a wrong name is said before anything is fetched
     model_dir = fetch_model(model, token=os.environ.get("HF_TOKEN"))
+    converter, data_type = find_converter(actual_engine(engine, model_dir), data_type)
     if not (model_dir / "config.json").is_file():
         raise ConfigError(f"{model_dir} holds no config.json, so it is no checkpoint's folder")
     command = [str(environment(converter)), "-m", "serving.conversion", str(model_dir)]

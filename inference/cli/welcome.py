@@ -6,8 +6,12 @@ import os
 import sys
 from pathlib import Path
 
+from inference.app import choose_engine
 from inference.local.config import Application, LocalConfig
 from inference.names import default_name
+from serving.cpu.engines import actual_engine
+from serving.embedder import EMBEDDERS
+from serving.model_source import find_folder
 
 QUESTION = "What is the capital of France?"  # the demo model knows
 
@@ -28,6 +32,20 @@ answer = client.chat.completions.create(
 )
 print(answer.choices[0].message.content)"""
 
+EMBEDDING_CURL = """\
+curl {url}/v1/embeddings \\
+  -H 'Content-Type: application/json' \\{key}
+  -d '{{"model": "{model}", "input": "{question}"}}'"""
+
+EMBEDDING_PYTHON = """\
+from openai import OpenAI
+
+client = OpenAI(base_url="{url}/v1", api_key={key})
+answer = client.embeddings.create(model="{model}", input="{question}")
+print(answer.data[0].embedding)"""
+
+CHAT_CALLS, EMBEDDING_CALLS = (CURL, PYTHON), (EMBEDDING_CURL, EMBEDDING_PYTHON)
+
 PYTHON_KEY = '__import__("os").environ["ANYNODE_API_KEY"]'
 
 
@@ -37,15 +55,26 @@ def welcome(config: LocalConfig, *, seconds: float) -> str:
     lines = [f"Ready after {seconds:.1f} s. Ctrl-C stops it.", ""]
     lines += [f"  {model_name(each)}  at  {url(config, each)}/v1" for each in applications]
     for application in applications[:1]:
-        lines += ["", *examples(url(config, application), model_name(application))]
+        calls = EMBEDDING_CALLS if embeds(application) else CHAT_CALLS
+        lines += ["", *examples(url(config, application), model_name(application), calls)]
     return "\n".join(lines)
 
 
-def examples(url: str, model: str) -> list[str]:
+def embeds(application: Application) -> bool:
+    """Whether it will answer with vectors, as far as its folder tells; vLLM decides for itself."""
+    args = application.args
+    folder = find_folder(args.model_name)
+    if folder is None or args.uses_vllm:
+        return False
+    return actual_engine(choose_engine(args), folder) in EMBEDDERS
+
+
+def examples(url: str, model: str, calls: tuple[str, str]) -> list[str]:
     """One call with curl and one with the openai client."""
+    curl_call, python_call = calls
     locked = bool(os.environ.get("ANYNODE_API_KEY") or os.environ.get("ANYNODE_API_KEY_FILE"))
-    curl = CURL.format(url=url, model=model, question=QUESTION, key=CURL_KEY if locked else "")
-    python = PYTHON.format(
+    curl = curl_call.format(url=url, model=model, question=QUESTION, key=CURL_KEY if locked else "")
+    python = python_call.format(
         url=url, model=model, question=QUESTION, key=PYTHON_KEY if locked else '"unused"'
     )
     title = f"From Python, such as {our_python()}:"

@@ -13,8 +13,8 @@ from inference.local import ports
 from inference.local.config import Application, LocalConfig
 from inference.local.engine_environments import check_environment
 from serving.conversion.manifest import converted_folder, read_manifest
-from serving.cpu.deployment import NEED_NO_FILES, engine_settings
-from serving.engine import ENGINES, create_engine
+from serving.cpu.deployment import NEED_NO_FILES, engine_of
+from serving.cpu.engines import KNOWN
 from serving.errors import ConfigError
 from serving.gpu.gpu_arithmetic import check_replicas
 from serving.http.auth import ApiKeys
@@ -22,6 +22,7 @@ from serving.memory import available_bytes
 from serving.model_source import find_folder, is_hub_id, no_such_folder
 
 GIB = 1024**3
+ONNX = {"onnx", "onnx_embeddings"}  # engines whose model is a graph that `anynode convert` makes
 
 
 def check(config: LocalConfig) -> None:
@@ -54,13 +55,13 @@ def check_model(application: Application) -> None:
         return
     settings = cpu_settings(args)
     folder = find_folder(args.model_name)
-    if settings.engine in ENGINES:  # a user's own is imported where it runs, not here
-        create_engine(settings.engine, engine_settings(settings, folder or Path(args.model_name)))
+    if settings.engine in KNOWN:  # a user's own is imported where it runs, not here
+        engine_of(settings, folder or Path(args.model_name))
     if settings.engine in NEED_NO_FILES or (folder is None and is_hub_id(args.model_name)):
         return
     if folder is None:
         raise no_such_folder(args.model_name)
-    if settings.engine == "onnx":
+    if settings.engine in ONNX:
         check_memory(check_folder(folder), args.kv_cache_bytes or 0, available_bytes())
 
 

@@ -12,13 +12,15 @@ from pathlib import Path
 from serving.conversion.converters import find_converter
 from serving.conversion.manifest import converted_folder
 from serving.conversion.request import Converted, Request
+from serving.cpu.engines import actual_engine
 from serving.errors import ConfigError
 
 
 def main() -> int:
     arguments = _parser().parse_args()
     try:
-        converter, data_type = find_converter(arguments.engine, arguments.data_type)
+        engine = actual_engine(arguments.engine, arguments.model_dir)
+        converter, data_type = find_converter(engine, arguments.data_type)
         default = converted_folder(arguments.model_dir, arguments.engine, data_type)
         converted = converter.load()(
             Request(

@@ -57,7 +57,7 @@ def quantize_to_int4(graph: Graph) -> tuple[int, str]:
     them in words.
     """
     num_bytes = num_int4 = 0
-    candidates = list(products(graph))
+    candidates = list(products(graph.nodes, graph.weights))
     for node in candidates[:-1]:  # the last one is the head
         num_bytes += (made := _rewrite(graph, node))
         num_int4 += made > 0

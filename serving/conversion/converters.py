@@ -29,6 +29,9 @@ class Converter:
 
 CONVERTERS: Mapping[str, Converter] = {
     "onnx": Converter("serving.conversion.to_onnx", "convert", ("int8", "int4")),
+    "onnx_embeddings": Converter(
+        "serving.conversion.encoder", "convert", ("auto", "int8", "float32")
+    ),
     "vllm": Converter("serving.conversion.to_w8a8", "convert", ("int8",)),
     "openvino": Converter("serving.conversion.to_openvino", "convert-openvino", ("int8", "int4")),
 }

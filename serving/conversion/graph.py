@@ -96,6 +96,11 @@ class Graph:
         self._graph.input.append(helper.make_tensor_value_info(name, element_type, shape))
         return name
 
+    def import_domain(self, domain: str) -> None:
+        """Lets the graph use operators of this domain."""
+        if all(each.domain != domain for each in self._model.opset_import):
+            self._model.opset_import.append(helper.make_opsetid(domain, 1))
+
     def reshape_output(self, name: str, shape: list[str | int]) -> None:
         output = self.outputs[name]
         element_type = output.type.tensor_type.elem_type

@@ -1,12 +1,12 @@
-"""`anynode.json`: what the converter tells the decoder about a graph, and how both check it."""
+"""`anynode.json`: what the converter tells the engine about a graph, and how both check it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from serving.errors import ConfigError
 
@@ -18,7 +18,7 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One converted model."""
+    """One converted decoder."""
 
     model_type: str  # the checkpoint's, as in its config.json
     num_layers: int
@@ -34,32 +34,58 @@ class Manifest:
     format_version: int = FORMAT_VERSION
 
 
+@dataclass(frozen=True, slots=True)
+class EncoderManifest:
+    """One converted encoder."""
+
+    model_type: str  # the checkpoint's, as in its config.json
+    hidden_size: int
+    vocab_size: int
+    pad_token_id: int  # what stands behind a text's end
+    max_model_len: int  # tokens the model was made for
+    data_type: str  # int8 or float32
+    files: Mapping[str, int]  # name → size in bytes
+    made_with: Mapping[str, str]  # distribution → version
+    format_version: int = FORMAT_VERSION
+
+
+ManifestT = TypeVar("ManifestT", Manifest, EncoderManifest)
+
+
 def converted_folder(model_source: Path, engine: str, data_type: str = "auto") -> Path:
     """Where an engine's conversion of a checkpoint is; of several, the finest for `auto`."""
-    folders = {"int8": model_source / engine, "int4": model_source / f"{engine}-int4"}
-    if data_type != "auto":
-        return folders[data_type]
-    there = (folder for folder in folders.values() if folder.is_dir())
-    return next(there, folders["int8"])
+    finest, int4 = model_source / engine, model_source / f"{engine}-int4"
+    if data_type == "int4" or (data_type == "auto" and int4.is_dir() and not finest.is_dir()):
+        return int4
+    return finest
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Path, manifest: Manifest | EncoderManifest) -> None:
     text = json.dumps(asdict(manifest), indent=2) + "\n"
     (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> Manifest:
     """Raises ConfigError, with the way out, unless every file is there and whole."""
+    manifest = _read(folder, Manifest)
+    return replace(manifest, eos_token_ids=tuple(manifest.eos_token_ids))
+
+
+def read_encoder_manifest(folder: Path) -> EncoderManifest:
+    """Raises ConfigError, with the way out, unless every file is there and whole."""
+    return _read(folder, EncoderManifest)
+
+
+def _read(folder: Path, kind: type[ManifestT]) -> ManifestT:
     values = _read_json(folder)
     if values.get("format_version") != FORMAT_VERSION:
         raise _unusable(
             folder,
             f"has format {values.get('format_version')}, this version reads {FORMAT_VERSION}",
         )
-    names = {field.name for field in fields(Manifest)}
-    if set(values) != names:
+    if set(values) != {field.name for field in fields(kind)}:
         raise _unusable(folder, f"has a wrong {MANIFEST_FILE}")
-    manifest = Manifest(**values | {"eos_token_ids": tuple(values["eos_token_ids"])})
+    manifest = kind(**values)
     for name, size in manifest.files.items():
         path = folder / name
         if not path.is_file() or path.stat().st_size != size:

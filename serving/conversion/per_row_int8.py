@@ -11,18 +11,18 @@ Runtime are many times slower on x86; the zero point 128 gives them their sign b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
-from onnx import NodeProto, helper
+from onnx import NodeProto, TensorProto, helper
 
 from serving.conversion.graph import Array, Graph
 
 QUANTIZATION = "int8, one scale per weight column and per activation row"
 MICROSOFT = "com.microsoft"
-# Narrower products cost next to nothing, and some of them route tokens to experts.
-MIN_COLUMNS = 32
+# Smaller products cost next to nothing, and some of them route tokens to experts.
+MIN_SIZE = 32  # rows and columns of a weight
 INT8_MAX = 127
 ZERO_POINT = 128
 
@@ -36,10 +36,11 @@ def quantize_weight(weight: Array) -> tuple[npt.NDArray[np.int8], npt.NDArray[np
 
 def quantize_products(graph: Graph) -> int:
     """Rewrites every product with a constant matrix; returns the bytes of their new weights."""
+    graph.import_domain(MICROSOFT)
     constants = _Constants(graph)
     quantized: dict[str, tuple[str, str]] = {}
     num_bytes = 0
-    for node in list(products(graph)):
+    for node in list(products(graph.nodes, graph.weights)):
         x = node.input[0]
         if x not in quantized:  # q, k, v share one x; gate and up another
             quantized[x] = _quantize_rows(graph, node, constants)
@@ -48,12 +49,12 @@ def quantize_products(graph: Graph) -> int:
     return num_bytes
 
 
-def products(graph: Graph) -> Iterator[NodeProto]:
-    """Those with a constant matrix that are worth rewriting."""
-    for node in graph.nodes:
-        if node.op_type == "MatMul" and node.input[1] in graph.weights:
-            dims = graph.weights[node.input[1]].dims
-            if len(dims) == 2 and dims[1] >= MIN_COLUMNS:
+def products(nodes: Iterable[NodeProto], weights: Mapping[str, TensorProto]) -> Iterator[NodeProto]:
+    """Those with a constant matrix that is worth it."""
+    for node in nodes:
+        if node.op_type == "MatMul" and node.input[1] in weights:
+            dims = weights[node.input[1]].dims
+            if len(dims) == 2 and min(dims) >= MIN_SIZE:
                 yield node
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from serving.conversion.check import Deviation
 from serving.conversion.workplace import Progress
 
 
@@ -18,6 +18,13 @@ class Request:
     target: Path
     data_type: str
     trust_remote_code: bool = False
+
+
+class Deviation(Protocol):
+    """How near what was made is to its checkpoint; its text is one sentence of figures."""
+
+    def different_answers(self) -> list[str]:
+        """A line for each answer that is another one now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def convert(request: Request, progress: Progress) -> Converted:
     checkpoint = read_checkpoint(request.model_dir, trust_remote_code=request.trust_remote_code)
     floats = FLOAT_BYTES * checkpoint.num_parameters
     check_room(checkpoint, request.target, disk_bytes=floats * 3 // 2, memory_bytes=2 * floats)
-    made_of = identity(checkpoint, request.data_type, MADE_WITH)
+    made_of = identity(checkpoint.folder, request.data_type, MADE_WITH)
     with workplace(request.target, made_of, progress) as place:
         deviation = None if place is None else _make(checkpoint, request.data_type, place)
     return Converted(request.target, deviation)

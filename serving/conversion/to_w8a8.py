@@ -72,7 +72,7 @@ def convert(request: Request, progress: Progress) -> Converted:
     check_room(
         checkpoint, request.target, disk_bytes=checkpoint.weight_bytes, memory_bytes=2 * floats
     )
-    made_of = identity(checkpoint, request.data_type, MADE_WITH)
+    made_of = identity(checkpoint.folder, request.data_type, MADE_WITH)
     with workplace(request.target, made_of, progress) as place:
         deviation = None if place is None else _make(checkpoint, place)
     return Converted(request.target, deviation)

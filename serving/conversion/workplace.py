@@ -132,9 +132,13 @@ def check_room(checkpoint: Checkpoint, target: Path, *, disk_bytes: int, memory_
             )
 
 
-def identity(checkpoint: Checkpoint, data_type: str, made_with: Iterable[str]) -> dict[str, Any]:
+def identity(model_dir: Path, data_type: str, made_with: Iterable[str]) -> dict[str, Any]:
     """What a half-finished conversion must be of to be gone on with."""
-    files = [path for path in sorted(checkpoint.folder.iterdir()) if path.is_file()]
+    files = [
+        path
+        for path in sorted(model_dir.iterdir())
+        if path.is_file() and not path.name.startswith(".")
+    ]
     return {
         "files": [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files],
         "data_type": data_type,

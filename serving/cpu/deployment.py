@@ -17,7 +17,10 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from serving.engine import Engine, create_engine
+from serving.cpu.engines import KNOWN, actual_engine
+from serving.embedder import Embedder, EmbedderSettings, embeds
+from serving.engine import Engine, find_class
+from serving.errors import ConfigError
 from serving.http import FaceSettings, ReplicaFace
 from serving.model_source import fetch_model
 from serving.serve_app import ServeApp, with_proxy
@@ -59,11 +62,13 @@ class CPUDeployment:
         from serving.serve_resources import all_replicas
 
         be_an_engine()
-        self._engine = await self._create_engine(settings)
+        folder = await _folder(settings)
+        name = actual_engine(settings.engine, folder)
+        self._engine = engine_of(settings, folder)
         self._face = ReplicaFace(
             with_proxy(settings.face),
             self._engine,
-            settings.engine,
+            name,
             sinks=[RaySink(settings.face.model_id)],
             resources=all_replicas(num_threads(settings)),
         )
@@ -74,14 +79,7 @@ class CPUDeployment:
             self._face.failed(error)
             raise
         self._face.ready()
-        logger.info("%s answers, engine %s", settings.face.model_id, settings.engine)
-
-    async def _create_engine(self, settings: CPUSettings) -> Engine:
-        token = settings.hf_token or os.environ.get("HF_TOKEN")
-        folder = Path(settings.model_name)
-        if settings.engine not in NEED_NO_FILES:
-            folder = await asyncio.to_thread(partial(fetch_model, settings.model_name, token=token))
-        return create_engine(settings.engine, engine_settings(settings, folder))
+        logger.info("%s answers, engine %s", settings.face.model_id, name)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         return ServeApp(self._face.asgi_app(), self._engine.unload)
@@ -100,9 +98,45 @@ def num_threads(settings: CPUSettings) -> int:
     return settings.num_threads or int(os.environ.get("OMP_NUM_THREADS", "1"))
 
 
+async def _folder(settings: CPUSettings) -> Path:
+    """Where the model is on this machine, fetched first if need be."""
+    if settings.engine in NEED_NO_FILES:
+        return Path(settings.model_name)
+    token = settings.hf_token or os.environ.get("HF_TOKEN")
+    return await asyncio.to_thread(partial(fetch_model, settings.model_name, token=token))
+
+
+def engine_of(settings: CPUSettings, folder: Path) -> Engine | Embedder:
+    """The engine for the model in `folder`; raises ConfigError for what it cannot be told."""
+    kind = find_class(actual_engine(settings.engine, folder), KNOWN)
+    told = embedder_settings if embeds(kind) else engine_settings
+    engine: Engine | Embedder = kind(told(settings, folder))
+    return engine
+
+
 def engine_settings(settings: CPUSettings, folder: Path) -> EngineSettings:
-    """What the engine is told."""
+    """What an engine that generates is told."""
     return EngineSettings(
+        model_source=folder,
+        max_num_seqs=settings.face.max_num_seqs,
+        num_threads=num_threads(settings),
+        **settings.engine_settings,
+    )
+
+
+def embedder_settings(settings: CPUSettings, folder: Path) -> EmbedderSettings:
+    """What an engine that embeds is told; ConfigError for what means nothing to it."""
+    meaningless = {
+        "kv_cache_bytes": settings.engine_settings.get("kv_cache_bytes"),
+        "max_new_tokens": settings.face.default_max_tokens,
+        "temperature": settings.face.default_temperature,
+    }
+    for name, value in meaningless.items():
+        if value is not None:
+            raise ConfigError(
+                f"{name}: this model embeds texts and generates none; leave {name} out", param=name
+            )
+    return EmbedderSettings(
         model_source=folder,
         max_num_seqs=settings.face.max_num_seqs,
         num_threads=num_threads(settings),

@@ -13,27 +13,20 @@ from __future__ import annotations
 
 import math
 import mmap
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 
-from serving.conversion.manifest import GRAPH_FILE, Manifest, conversion_command, read_manifest
-from serving.errors import ConfigError
+from serving.conversion.manifest import Manifest, read_manifest
+from serving.engines.onnx_session import open_session
 from serving.kv_budget import model_len
-from serving.memory import check_memory
 from serving.step_model import Logits, TokenIds
 
-CPUINFO = Path("/proc/cpuinfo")
 INPUTS = ("input_ids", "seqlens_k", "total_sequence_length", "logit_positions")
 BYTES = 4  # of a float32
-# ONNX Runtime's threads spin for many milliseconds after each step by default, and so take the
-# cores from the threads that serve HTTP. This long bridges the gaps between one step's operators.
-SPIN_US = 20
 
 KvArray = npt.NDArray[np.float32]
 Lengths = npt.NDArray[np.int32]
@@ -77,8 +70,7 @@ class OnnxDecoder:
         self.vocab_size: int = manifest.vocab_size
         token_floats = manifest.num_kv_heads * manifest.head_dim
         self.kv_bytes_per_token: int = 2 * manifest.num_layers * token_floats * BYTES
-        check_memory(folder, sum(manifest.files.values()))
-        self._session: Any = _load(folder, num_threads)
+        self._session: Any = open_session(folder, manifest.files, num_threads)
         self._kv = _kv_memories(manifest, num_rows, self.max_model_len)
         self._logits = np.empty((num_rows, self.vocab_size), np.float32)
         self._steps: dict[int, tuple[_Call, Any]] = {}  # by batch size, bound once
@@ -157,44 +149,6 @@ def _bind_input(binding: Any, name: str, array: npt.NDArray[Any]) -> None:
 
 def _bind_output(binding: Any, name: str, array: npt.NDArray[Any]) -> None:
     binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
-
-
-def _load(folder: Path, num_threads: int) -> Any:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = num_threads
-    options.log_severity_level = 4  # errors reach us as exceptions
-    options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
-    if int8_saturates(platform.machine(), _cpu_flags()):
-        options.add_session_config_entry("session.x64quantprecision", "1")
-    try:
-        return ort.InferenceSession(
-            folder / GRAPH_FILE, options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # ONNX Runtime's errors share no base class
-        reason = str(error).strip().partition("\n")[0]
-        raise ConfigError(
-            f"model_name: ONNX Runtime cannot load {folder} ({reason}); run "
-            f"`{conversion_command(folder)}`",
-            param="model_name",
-        ) from error
-
-
-def int8_saturates(machine: str, cpu_flags: frozenset[str]) -> bool:
-    """Whether this CPU adds products of uint8 and int8 in 16 bits: x86 before VNNI does.
-
-    ONNX Runtime then needs to be told to use its exact kernels, which halve the speed elsewhere.
-    """
-    x86 = machine.lower() in ("x86_64", "amd64")
-    return x86 and not cpu_flags & {"avx512_vnni", "avx_vnni"}
-
-
-def _cpu_flags() -> frozenset[str]:
-    try:
-        lines = CPUINFO.read_text().splitlines()
-    except OSError:
-        return frozenset()
-    flags = next((line for line in lines if line.startswith("flags")), "")
-    return frozenset(flags.partition(":")[2].split())
 
 
 def _kv_memories(manifest: Manifest, num_rows: int, max_model_len: int) -> tuple[_KvMemory, ...]:

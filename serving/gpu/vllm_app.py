@@ -26,13 +26,14 @@ from serving.gpu.vllm_adapter import VLLMEngine
 from serving.http.admission import AdmissionGate
 from serving.http.auth import ApiKeys
 from serving.http.errors import refuse_http
+from serving.http.generating import GENERATES
 from serving.http.legacy import understand_generate, understand_root
 from serving.http.metrics import ERRORS, FaceMetrics, Sink
 from serving.http.middleware import middleware
 from serving.http.offer import Offer
 from serving.http.readiness import Readiness
 from serving.http.settings import FaceSettings
-from serving.http.status import ROUTES, StatusRoutes
+from serving.http.status import StatusRoutes
 from serving.resources import ReadResources
 
 ENGINE_NAME = "vllm"
@@ -162,13 +163,13 @@ class VLLMFace:
         )
 
     def _routes(self) -> list[str]:
-        """What GET / lists: the house's routes, and what else this vLLM serves."""
+        """Those of a model that generates, where this vLLM does, and what else it serves."""
         if self._engine is None:
-            return list(ROUTES)
+            return list(GENERATES)
         served = fields_by_path(self._engine.routes).keys() & PUBLIC
-        generates = COMPLETIONS in served
-        ours = [route for route in ROUTES if generates or not route.startswith("POST")]
-        return [*ours, *sorted({f"POST {path}" for path in served} - set(ours))]
+        ours = list(GENERATES) if COMPLETIONS in served else []
+        others = {f"POST {path}" for path in served} - set(ours)
+        return [*ours, *sorted(others, key=lambda route: ("/v1/" not in route, route))]
 
     def _legacy_routes(self) -> list[Route]:
         return [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
+from serving.embedder import Embeddings
 from serving.http import metrics as names
 from serving.http.merge import Batch
 from serving.http.metrics import FaceMetrics
@@ -47,6 +48,16 @@ class Account:
             self._first_token_s = time.monotonic()
         if self.completion_tokens - self._num_reported >= TOKENS_PER_REPORT:
             self._report_tokens()
+
+    def embedded(self, embeddings: Embeddings) -> None:
+        """Every text of the request has its vector; their tokens are prompt tokens."""
+        self.prompt_tokens = sum(embeddings.num_tokens)
+        self._queue_s = embeddings.queue_s
+        self._finish_reasons = ["stop"] * len(embeddings.num_tokens)
+
+    def prompt_usage(self) -> dict[str, int]:
+        """OpenAI's usage object where nothing is generated."""
+        return {"prompt_tokens": self.prompt_tokens, "total_tokens": self.prompt_tokens}
 
     def usage(self) -> dict[str, int]:
         """OpenAI's usage object."""

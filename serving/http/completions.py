@@ -12,7 +12,7 @@ from serving.http.job import Job
 from serving.http.logprobs import completion_logprobs
 from serving.http.merge import Batch
 from serving.http.offer import Offer
-from serving.http.prompts import as_prompts
+from serving.http.prompts import as_texts
 from serving.http.protocol import CompletionBody
 from serving.types import Chunk, FinishReason, PromptInfo, TokenLogprob
 
@@ -25,7 +25,7 @@ def understand_completion(given: dict[str, Any], offer: Offer) -> tuple[Job, Com
     Without `max_tokens` the deployment's `default_max_tokens` holds, and without that OpenAI's 16.
     """
     body = CompletionBody.parse(given)
-    prompts = as_prompts(body.prompt, offer.settings.max_prompts)
+    prompts = as_texts(body.prompt, offer.settings.max_prompts, "prompt")
     offer.check(body)
     body.check_stream_options()
     scores_prompt = body.echo and body.logprobs is not None

@@ -13,18 +13,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import cast
 
 from starlette.types import ASGIApp
 
+from serving.embedder import Embedder, embeds
 from serving.engine import Engine
 from serving.errors import ServingError
 from serving.http.app import create_app
 from serving.http.auth import ApiKeys
-from serving.http.generation import GenerationEndpoint, Understand
-from serving.http.job import JobRunner
+from serving.http.embedding import Embedding
+from serving.http.generating import Generating
 from serving.http.metrics import ERRORS, FaceMetrics, PrometheusSink, Sink
-from serving.http.offer import Offer
 from serving.http.readiness import Readiness
+from serving.http.service import Service
 from serving.http.settings import FaceSettings
 from serving.http.status import StatusRoutes
 from serving.resources import ReadResources
@@ -36,7 +38,7 @@ class ReplicaFace:
     def __init__(
         self,
         settings: FaceSettings,
-        engine: Engine,
+        engine: Engine | Embedder,
         engine_name: str,
         *,
         keys: ApiKeys | None = None,
@@ -50,12 +52,11 @@ class ReplicaFace:
         self._resources = resources
         self.settings = settings
         self._engine = engine
-        self._engine_name = engine_name
         self._keys = ApiKeys.from_environment(os.environ) if keys is None else keys
         self._prometheus = PrometheusSink(settings.model_id)
         self._metrics = FaceMetrics([self._prometheus, *sinks])
         self._readiness = Readiness()
-        self._runner = JobRunner(engine, settings, self._metrics)
+        self._service = service(engine, settings, engine_name, self._metrics)
 
     def loading(self, what: str) -> None:
         """Answer 503 and say that the replica is busy with `what`."""
@@ -72,46 +73,33 @@ class ReplicaFace:
     @property
     def num_running(self) -> int:
         """Requests the engine works on."""
-        return self._runner.gate.num_running
+        return self._service.gate.num_running
 
     @property
     def num_waiting(self) -> int:
         """Requests that wait for their turn."""
-        return self._runner.gate.num_waiting
+        return self._service.gate.num_waiting
 
     def report_load(self) -> None:
         """Bring the gauges up to date between requests, for sinks that /metrics does not read."""
         if self._readiness.status == "ready":
-            self._runner.report_load()
+            self._service.report_load()
 
     def asgi_app(self) -> ASGIApp:
         """The application; may be mounted under any prefix."""
         status = StatusRoutes(
             engine=self._engine,
-            offer=self._offer,
-            gate=self._runner.gate,
+            offer=self._service.offer,
+            gate=self._service.gate,
             readiness=self._readiness,
             exposition=self._exposition,
             resources=self._resources,
+            routes=lambda: self._service.listed,
         )
         return create_app(
-            status,
-            self._endpoint,
+            [*status.app_routes(), *self._service.routes(self._readiness, self._count_error)],
             keys=self._keys,
             loopback_only=self.settings.loopback_only,
-            on_error=self._count_error,
-        )
-
-    def _offer(self) -> Offer:
-        return Offer(self.settings, self._engine_name, self._engine.capabilities)
-
-    def _endpoint(self, understand: Understand) -> GenerationEndpoint:
-        return GenerationEndpoint(
-            understand,
-            offer=self._offer,
-            runner=self._runner,
-            readiness=self._readiness,
-            max_body_bytes=self.settings.max_body_bytes,
             on_error=self._count_error,
         )
 
@@ -121,3 +109,12 @@ class ReplicaFace:
     def _exposition(self) -> bytes:
         self.report_load()
         return self._prometheus.exposition()
+
+
+def service(
+    engine: Engine | Embedder, settings: FaceSettings, engine_name: str, metrics: FaceMetrics
+) -> Service:
+    """What this engine can do for callers."""
+    if embeds(engine):
+        return Embedding(engine, settings, engine_name, metrics)
+    return Generating(cast(Engine, engine), settings, engine_name, metrics)

@@ -76,6 +76,20 @@ COMPLETION_REFUSED: Refused = {
     "response_format": ({"type": "text"},),
     "suffix": ("",),
 }
+EMBEDDINGS_REFUSED: Refused = {
+    "add_special_tokens": (True,),
+    "cache_salt": (),
+    "embed_dtype": ("float32",),
+    "endianness": ("native", "little"),
+    "messages": (),
+    "mm_processor_kwargs": ({},),
+    "normalize": (),  # the model's own config decides
+    "padding": ("do_not_pad",),
+    "priority": (0,),
+    "request_id": (),
+    "truncation_side": ("right",),
+    "use_activation": (),
+}
 # Clients send an assistant's message back as they got it, empty fields and all.
 MESSAGE_REFUSED: Refused = {
     "annotations": ([],),

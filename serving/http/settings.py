@@ -20,6 +20,7 @@ class FaceSettings:
     request_timeout_s: float | None = 600.0  # queue and generation together; None: no limit
     max_body_bytes: int = 4 * MIB
     max_prompts: int = 1024  # in one request to /v1/completions
+    max_inputs: int = 2048  # in one request to /v1/embeddings; OpenAI's own limit
     coalesce_ms: float = 0.0  # streams: what gathers in this window is one write; 0: at once
     loopback_only: bool = False  # refuse peers that are not on this machine
     default_max_tokens: int | None = None  # None: each route's own default
@@ -45,6 +46,7 @@ _LEAST = {
     "request_timeout_s": 0.001,
     "max_body_bytes": 1,
     "max_prompts": 1,
+    "max_inputs": 1,
     "coalesce_ms": 0,
     "default_max_tokens": 1,
     "default_temperature": 0,

@@ -21,16 +21,7 @@ from serving.http.readiness import Readiness
 from serving.http.responses import json_response
 from serving.resources import ReadResources
 
-ROUTES = (
-    "GET /v1/models",
-    "POST /v1/chat/completions",
-    "POST /v1/completions",
-    "POST /generate",
-    "POST /",
-    "GET /health",
-    "GET /version",
-    "GET /metrics",
-)
+ROUTES = ("GET /v1/models", "GET /health", "GET /version", "GET /metrics")
 # Whose versions matter when an answer is strange; those that are not installed are not shown.
 LIBRARIES = (
     "ray",
@@ -72,9 +63,11 @@ class StatusRoutes:
         readiness: Readiness,
         exposition: Callable[[], bytes],
         resources: ReadResources | None = None,
-        routes: Callable[[], Sequence[str]] = lambda: ROUTES,
+        routes: Callable[[], Sequence[str]],
     ) -> None:
-        """`exposition` writes the metrics as they are now; `routes` says what GET / lists."""
+        """`exposition` writes the metrics as they are now; `routes` are those that do the model's
+        work, the one to try first.
+        """
         self._routes = routes
         self._resources = resources
         self._engine = engine
@@ -99,10 +92,10 @@ class StatusRoutes:
     async def root(self, request: Request) -> Response:
         """GET /: what this is."""
         offer = self._offer()
-        about = {"name": "anynode", "model": offer.settings.model_id, "routes": self._routes()}
-        return json_response(
-            {**about, "message": f"POST /v1/chat/completions with {about['model']!r}"}
-        )
+        routes, model = self._routes(), offer.settings.model_id
+        about = {"name": "anynode", "model": model, "routes": [*routes, *ROUTES]}
+        tries = [f"{route} with {model!r}" for route in routes[:1]]
+        return json_response({**about, "message": "".join(tries)})
 
     async def health(self, request: Request) -> Response:
         """GET /health: 200 when requests are served, otherwise 503 and why."""

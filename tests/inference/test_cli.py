@@ -12,6 +12,7 @@ import pytest
 from inference.cli import convert as convert_command
 from inference.cli.serve import read
 from inference.local.preflight import num_cpus
+from serving.conversion.converters import CONVERTERS
 from serving.errors import ConfigError
 
 
@@ -65,14 +66,15 @@ def test_the_conversion_set_is_installed_once(
 ) -> None:
     wanted = tmp_path / "convert.txt"
     wanted.write_text("")  # nothing to install, but a change of it counts
-    monkeypatch.setattr(convert_command, "REQUIREMENTS", wanted)
-    monkeypatch.setattr(convert_command, "ENVIRONMENT", tmp_path / "environment")
-    python = convert_command.environment()
+    monkeypatch.setattr(convert_command, "REQUIREMENTS", tmp_path)
+    monkeypatch.setattr(convert_command, "ENVIRONMENTS", tmp_path / "environments")
+    converter = CONVERTERS["onnx"]
+    python = convert_command.environment(converter)
     assert python.exists()
     marker = python.parent / "still-there"
     marker.touch()
-    convert_command.environment()
+    convert_command.environment(converter)
     assert marker.exists()
     wanted.write_text("# changed\n")
-    convert_command.environment()
+    convert_command.environment(converter)
     assert not marker.exists()

@@ -153,8 +153,7 @@ def test_too_little_room_is_said_before_anything_begins(tmp_path, disk, memory, 
 
 
 def test_another_version_or_another_file_is_another_conversion():
-    checkpoint = read_checkpoint(DEMO_MODEL)
-    base = identity(checkpoint, "int8", ["numpy"])
-    assert base == identity(checkpoint, "int8", ["numpy"])
-    assert base != identity(checkpoint, "int4", ["numpy"])
-    assert base != identity(checkpoint, "int8", ["numpy", "httpx"])
+    base = identity(DEMO_MODEL, "int8", ["numpy"])
+    assert base == identity(DEMO_MODEL, "int8", ["numpy"])
+    assert base != identity(DEMO_MODEL, "int4", ["numpy"])
+    assert base != identity(DEMO_MODEL, "int8", ["numpy", "httpx"])
