@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inference.args import ApplicationArgs
+from inference.args import CPU_ARGUMENTS, ApplicationArgs
 from inference.names import default_name, given
 from serving.errors import ConfigError
 from serving.gpu.cpu_device import check_quantization
@@ -14,6 +14,7 @@ from serving.http import FaceSettings
 
 def gpu_settings(args: ApplicationArgs) -> GPUSettings:
     """What the GPU deployment is told; raises ConfigError where the arguments do not fit it."""
+    _refuse_cpu(args)
     vllm = vllm_settings(args)
     if args.vllm_device == "cpu":
         check_quantization(vllm)
@@ -25,6 +26,16 @@ def gpu_settings(args: ApplicationArgs) -> GPUSettings:
         oom_fallback=args.oom_fallback,
         hf_token=None if args.hf_token is None else args.hf_token.get_secret_value(),
     )
+
+
+def _refuse_cpu(args: ApplicationArgs) -> None:
+    for name in CPU_ARGUMENTS:
+        if getattr(args, name) is not None:
+            raise ConfigError(
+                f"{name}: it is for the engines for CPUs, and this model runs in vLLM (neither "
+                f"target_device nor engine is set); leave {name} out",
+                param=name,
+            )
 
 
 def wanted(args: ApplicationArgs) -> Wanted:

@@ -52,7 +52,8 @@ def check_model(application: Application) -> None:
     settings = cpu_settings(args)
     folder = find_folder(args.model_name)
     if settings.engine in ENGINES:  # a user's own is imported where it runs, not here
-        create_engine(settings.engine, engine_settings(settings, folder or Path(args.model_name)))
+        told = engine_settings(settings, folder or Path(args.model_name), args.num_threads or 1)
+        create_engine(settings.engine, told)
     if settings.engine in NEED_NO_FILES or (folder is None and is_hub_id(args.model_name)):
         return
     if folder is None:

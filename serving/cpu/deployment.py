@@ -17,6 +17,11 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
+from serving.cpu.core_plan import Wanted
+from serving.cpu.engine_cores import EngineCores, take_cores
+from serving.cpu.pinning import may_pin
+from serving.cpu.processor import this_processor
+from serving.cpu.topology import this_machine
 from serving.engine import Engine, create_engine
 from serving.http import FaceSettings, ReplicaFace
 from serving.model_source import fetch_model
@@ -38,6 +43,9 @@ class CPUSettings:
     face: FaceSettings
     engine_settings: Mapping[str, Any] = field(default_factory=dict)  # of EngineSettings
     num_threads: int | None = None  # None: as many CPUs as Ray gave the replica
+    replicas_per_socket: int | None = None  # each has its part of one socket's cores
+    pin_cores: bool | None = None  # see core_plan.Wanted
+    target_device: str | None = None  # whose CPU this should be: INTEL or AMD
     hf_token: str | None = field(default=None, repr=False)
 
     @property
@@ -55,25 +63,12 @@ class CPUDeployment:
         Serve opens the replica's port only then; what the face says while loading is seen by
         those who hold this object, and by logs.
         """
-        from serving.http.ray_metrics import RaySink  # Ray is sure to be here, in its replica
-        from serving.serve_resources import all_replicas
-
         be_an_engine()
-        self._engine = await self._create_engine(settings)
-        self._face = ReplicaFace(
-            with_proxy(settings.face),
-            self._engine,
-            settings.engine,
-            sinks=[RaySink(settings.face.model_id)],
-            resources=all_replicas(num_threads(settings)),
-        )
-        self._face.loading("reading weights")
-        try:
-            await self._engine.load()
-        except Exception as error:
-            self._face.failed(error)
-            raise
-        self._face.ready()
+        self._cores = await cores(settings)
+        with self._cores.starting_engine():
+            self._engine = await self._create_engine(settings)
+            self._face = self._create_face(settings)
+            await self._load()
         logger.info("%s answers, engine %s", settings.face.model_id, settings.engine)
 
     async def _create_engine(self, settings: CPUSettings) -> Engine:
@@ -81,7 +76,30 @@ class CPUDeployment:
         folder = Path(settings.model_name)
         if settings.engine not in NEED_NO_FILES:
             folder = await asyncio.to_thread(partial(fetch_model, settings.model_name, token=token))
-        return create_engine(settings.engine, engine_settings(settings, folder))
+        told = engine_settings(settings, folder, self._cores.use.num_threads)
+        return create_engine(settings.engine, told)
+
+    def _create_face(self, settings: CPUSettings) -> ReplicaFace:
+        from serving.http.ray_metrics import RaySink  # Ray is sure to be here, in its replica
+        from serving.serve_resources import all_replicas
+
+        return ReplicaFace(
+            with_proxy(settings.face),
+            self._engine,
+            settings.engine,
+            sinks=[RaySink(settings.face.model_id)],
+            resources=all_replicas(self._cores.num_cpus),
+            cpu=self._cores.use,
+        )
+
+    async def _load(self) -> None:
+        self._face.loading("reading weights")
+        try:
+            await self._engine.load()
+        except Exception as error:
+            self._face.failed(error)
+            raise
+        self._face.ready()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         return ServeApp(self._face.asgi_app(), self._engine.unload)
@@ -95,16 +113,35 @@ class CPUDeployment:
             raise
 
 
-def num_threads(settings: CPUSettings) -> int:
-    """Ray sets OMP_NUM_THREADS to the CPUs it gave the replica."""
-    return settings.num_threads or int(os.environ.get("OMP_NUM_THREADS", "1"))
+async def cores(settings: CPUSettings) -> EngineCores:
+    """The CPUs of the engine, which the log tells of."""
+    taken = await take_cores(
+        wanted(settings), this_machine(), this_processor(), target_device=settings.target_device
+    )
+    logger.info("%s: %s", settings.face.model_id, taken.use.sentence())
+    for warning in taken.use.warnings:
+        logger.warning("%s: %s", settings.face.model_id, warning)
+    return taken
 
 
-def engine_settings(settings: CPUSettings, folder: Path) -> EngineSettings:
+def wanted(settings: CPUSettings) -> Wanted:
+    """What to ask of this machine, by the settings and by what Ray gave the replica."""
+    from serving.serve_resources import cpus_given, cpus_of_this_node
+
+    return Wanted(
+        num_cpus=cpus_given(),
+        node_cpus=cpus_of_this_node(),
+        num_threads=settings.num_threads,
+        replicas_per_socket=settings.replicas_per_socket,
+        pin=settings.pin_cores if settings.engine not in NEED_NO_FILES and may_pin() else False,
+    )
+
+
+def engine_settings(settings: CPUSettings, folder: Path, num_threads: int) -> EngineSettings:
     """What the engine is told."""
     return EngineSettings(
         model_source=folder,
         max_num_seqs=settings.face.max_num_seqs,
-        num_threads=num_threads(settings),
+        num_threads=num_threads,
         **settings.engine_settings,
     )

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 import mmap
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,11 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from serving.conversion.manifest import GRAPH_FILE, Manifest, read_manifest
+from serving.cpu.processor import int8_saturates, this_processor
 from serving.errors import ConfigError
 from serving.memory import available_bytes
 from serving.step_model import Logits, TokenIds
 
-CPUINFO = Path("/proc/cpuinfo")
 INPUTS = ("input_ids", "seqlens_k", "total_sequence_length", "logit_positions")
 # Longer contexts exist, but a CPU needs tens of seconds to read one, and the attention's scratch
 # memory grows with it (heads x chunk x max_model_len floats). Whoever wants one asks for it.
@@ -190,7 +189,7 @@ def _load(folder: Path, num_threads: int) -> Any:
     options.intra_op_num_threads = num_threads
     options.log_severity_level = 4  # errors reach us as exceptions
     options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
-    if int8_saturates(platform.machine(), _cpu_flags()):
+    if int8_saturates(this_processor()):
         options.add_session_config_entry("session.x64quantprecision", "1")
     try:
         return ort.InferenceSession(
@@ -203,24 +202,6 @@ def _load(folder: Path, num_threads: int) -> Any:
             f"`anynode convert {folder.parent}`",
             param="model_name",
         ) from error
-
-
-def int8_saturates(machine: str, cpu_flags: frozenset[str]) -> bool:
-    """Whether this CPU adds products of uint8 and int8 in 16 bits: x86 before VNNI does.
-
-    ONNX Runtime then needs to be told to use its exact kernels, which halve the speed elsewhere.
-    """
-    x86 = machine.lower() in ("x86_64", "amd64")
-    return x86 and not cpu_flags & {"avx512_vnni", "avx_vnni"}
-
-
-def _cpu_flags() -> frozenset[str]:
-    try:
-        lines = CPUINFO.read_text().splitlines()
-    except OSError:
-        return frozenset()
-    flags = next((line for line in lines if line.startswith("flags")), "")
-    return frozenset(flags.partition(":")[2].split())
 
 
 def _kv_memories(manifest: Manifest, num_rows: int, max_model_len: int) -> tuple[_KvMemory, ...]:

@@ -27,7 +27,7 @@ from serving.http.offer import Offer
 from serving.http.readiness import Readiness
 from serving.http.settings import FaceSettings
 from serving.http.status import StatusRoutes
-from serving.resources import ReadResources
+from serving.resources import CpuUse, ReadResources
 
 
 class ReplicaFace:
@@ -42,12 +42,14 @@ class ReplicaFace:
         keys: ApiKeys | None = None,
         sinks: Sequence[Sink] = (),
         resources: ReadResources | None = None,
+        cpu: CpuUse | None = None,
     ) -> None:
         """`keys`: None reads them from the environment (ConfigError when they cannot be read).
         `sinks` get the metrics besides /metrics (`ray_metrics.RaySink`); `resources` are what
-        /version tells of them.
+        /version tells of them, and `cpu` what /health tells of this replica's.
         """
         self._resources = resources
+        self._cpu = cpu
         self.settings = settings
         self._engine = engine
         self._engine_name = engine_name
@@ -93,6 +95,7 @@ class ReplicaFace:
             readiness=self._readiness,
             exposition=self._exposition,
             resources=self._resources,
+            cpu=self._cpu,
         )
         return create_app(
             status,
