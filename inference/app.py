@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from inference import cluster
 from inference.args import GPU_ARGUMENTS, VLLM, ApplicationArgs, TargetDevice
+from inference.cpu_placement import DEPLOYMENT, actor_options
 from inference.gpu_settings import gpu_settings
 from inference.names import default_name, given
 from serving.cpu.deployment import CPUDeployment, CPUSettings
@@ -48,12 +49,9 @@ def _cpu_application(args: ApplicationArgs, settings: CPUSettings) -> "Applicati
 
     logger.info("engine %s for %s: %s", settings.engine, settings.model_name, engine_reason(args))
     deployment = serve.deployment(
-        name="CPUDeployment",
+        name=DEPLOYMENT,
         max_ongoing_requests=settings.max_requests + SPARE_REQUESTS,
-        ray_actor_options={
-            "num_cpus": args.num_threads or 1,
-            **given(label_selector=args.label_selector),
-        },
+        ray_actor_options=actor_options(args),
     )
     return deployment(serve.ingress()(CPUDeployment)).bind(settings)
 
@@ -76,9 +74,13 @@ def _gpu_application(args: ApplicationArgs, settings: GPUSettings) -> "Applicati
 def _check_cluster(wanted: Wanted) -> None:
     """Raise ConfigError when Serve would wait for ever for GPUs that no node has."""
     nodes = cluster.gpus_of_nodes()
-    if nodes is None or cluster.grows():
+    if nodes is None:
         return
-    check_cluster(wanted, nodes)
+    try:
+        check_cluster(wanted, nodes)
+    except ConfigError as error:
+        cluster.wait_or_raise(error)
+        return
     for num_gpus in sorted(set(nodes) - {0}):
         if not wanted.spans_nodes and (note := idle_gpus(wanted, num_gpus)) is not None:
             logger.warning(note)
@@ -91,6 +93,8 @@ def cpu_settings(args: ApplicationArgs) -> CPUSettings:
         model_name=args.model_name,
         engine=choose_engine(args),
         num_threads=args.num_threads,
+        target_device=args.target_device,
+        **given(replicas_per_socket=args.replicas_per_socket, pin_cores=args.pin_cores),
         hf_token=None if args.hf_token is None else args.hf_token.get_secret_value(),
         face=FaceSettings(
             model_id=args.served_model_name or default_name(args.model_name),

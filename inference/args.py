@@ -50,6 +50,9 @@ GPU_ARGUMENTS = (
     "vllm_device",
 )
 
+# Arguments that only the deployment on CPUs takes.
+CPU_ARGUMENTS = ("replicas_per_socket", "pin_cores")
+
 # How weights are kept: the engines say which of these they run.
 DataType = Literal["auto", "int8", "int4", "bfloat16", "float16", "half", "float32", "float"]
 
@@ -100,6 +103,10 @@ class ApplicationArgs(BaseModel):
     kv_cache_bytes: ByteSize | None = None
     max_queued_requests: NonNegativeInt | None = None
     num_threads: PositiveInt | None = None
+
+    # Which CPUs; checked by serving.cpu
+    replicas_per_socket: PositiveInt | None = None  # each gets its part of one socket's cores
+    pin_cores: bool | None = None  # threads stay on CPUs that no other replica takes
 
     label_selector: dict[str, str] | None = None  # labels of the nodes that may hold a replica
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inference.args import ApplicationArgs
+from inference.args import CPU_ARGUMENTS, ApplicationArgs
 from inference.names import default_name, given
 from serving.errors import ConfigError
 from serving.gpu.cpu_device import check_quantization
@@ -14,6 +14,7 @@ from serving.http import FaceSettings
 
 def gpu_settings(args: ApplicationArgs) -> GPUSettings:
     """What the GPU deployment is told; raises ConfigError where the arguments do not fit it."""
+    _refuse_cpu(args)
     vllm = vllm_settings(args)
     if args.vllm_on_cpu:
         check_quantization(vllm)
@@ -31,6 +32,16 @@ def gpu_settings(args: ApplicationArgs) -> GPUSettings:
 def int8_on_cpu(args: ApplicationArgs) -> bool:
     """Whether vLLM is to load the int8 weights that `anynode convert --engine vllm` made."""
     return args.vllm_on_cpu and args.data_type == "int8"
+
+
+def _refuse_cpu(args: ApplicationArgs) -> None:
+    for name in CPU_ARGUMENTS:
+        if getattr(args, name) is not None:
+            raise ConfigError(
+                f"{name}: it is for the engines for CPUs, and this model runs in vLLM (neither "
+                f"target_device nor engine is set); leave {name} out",
+                param=name,
+            )
 
 
 def wanted(args: ApplicationArgs) -> Wanted:

@@ -30,8 +30,24 @@ def fixed_replicas() -> int | None:
     return int(here.world_size)
 
 
+def cpus_given() -> float:
+    """CPUs that Ray keeps for this replica, maybe a part of one; 0 outside a replica."""
+    if not ray.is_initialized() or ray.get_runtime_context().get_actor_id() is None:
+        return 0.0
+    return float(ray.get_runtime_context().get_assigned_resources().get("CPU", 0))
+
+
+def cpus_of_this_node() -> float:
+    """All CPUs of the replica's node by Ray's books; 0 outside Ray."""
+    return _of_this_node("CPU") if ray.is_initialized() else 0.0
+
+
 def gpus_of_this_node() -> int:
     """All GPUs of the replica's node, whoever uses them."""
+    return int(_of_this_node("GPU"))
+
+
+def _of_this_node(resource: str) -> float:
     here = ray.get_runtime_context().get_node_id()
     node = next(each for each in ray.nodes() if each["NodeID"] == here)
-    return int(node["Resources"].get("GPU", 0))
+    return float(node["Resources"].get(resource, 0))

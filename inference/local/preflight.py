@@ -56,7 +56,7 @@ def check_model(application: Application) -> None:
     settings = cpu_settings(args)
     folder = find_folder(args.model_name)
     if settings.engine in KNOWN:  # a user's own is imported where it runs, not here
-        engine_of(settings, folder or Path(args.model_name))
+        engine_of(settings, folder or Path(args.model_name), args.num_threads or 1)
     if settings.engine in NEED_NO_FILES or (folder is None and is_hub_id(args.model_name)):
         return
     if folder is None:

@@ -17,7 +17,12 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
+from serving.cpu.core_plan import Wanted
+from serving.cpu.engine_cores import EngineCores, take_cores
 from serving.cpu.engines import KNOWN, actual_engine
+from serving.cpu.pinning import may_pin
+from serving.cpu.processor import this_processor
+from serving.cpu.topology import this_machine
 from serving.embedder import Embedder, EmbedderSettings, embeds
 from serving.engine import Engine, find_class
 from serving.errors import ConfigError
@@ -41,6 +46,9 @@ class CPUSettings:
     face: FaceSettings
     engine_settings: Mapping[str, Any] = field(default_factory=dict)  # of EngineSettings
     num_threads: int | None = None  # None: as many CPUs as Ray gave the replica
+    replicas_per_socket: int | None = None  # each has its part of one socket's cores
+    pin_cores: bool | None = None  # see core_plan.Wanted
+    target_device: str | None = None  # whose CPU this should be: INTEL or AMD
     hf_token: str | None = field(default=None, repr=False)
 
     @property
@@ -58,20 +66,30 @@ class CPUDeployment:
         Serve opens the replica's port only then; what the face says while loading is seen by
         those who hold this object, and by logs.
         """
+        be_an_engine()
+        self._cores = await cores(settings)
+        with self._cores.starting_engine():
+            folder = await _folder(settings)
+            name = actual_engine(settings.engine, folder)
+            self._engine = engine_of(settings, folder, self._cores.use.num_threads)
+            self._face = self._create_face(settings, name)
+            await self._load()
+        logger.info("%s answers, engine %s", settings.face.model_id, name)
+
+    def _create_face(self, settings: CPUSettings, engine_name: str) -> ReplicaFace:
         from serving.http.ray_metrics import RaySink  # Ray is sure to be here, in its replica
         from serving.serve_resources import all_replicas
 
-        be_an_engine()
-        folder = await _folder(settings)
-        name = actual_engine(settings.engine, folder)
-        self._engine = engine_of(settings, folder)
-        self._face = ReplicaFace(
+        return ReplicaFace(
             with_proxy(settings.face),
             self._engine,
-            name,
+            engine_name,
             sinks=[RaySink(settings.face.model_id)],
-            resources=all_replicas(num_threads(settings)),
+            resources=all_replicas(self._cores.num_cpus),
+            cpu=self._cores.use,
         )
+
+    async def _load(self) -> None:
         self._face.loading("reading weights")
         try:
             await self._engine.load()
@@ -79,7 +97,6 @@ class CPUDeployment:
             self._face.failed(error)
             raise
         self._face.ready()
-        logger.info("%s answers, engine %s", settings.face.model_id, name)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         return ServeApp(self._face.asgi_app(), self._engine.unload)
@@ -93,9 +110,28 @@ class CPUDeployment:
             raise
 
 
-def num_threads(settings: CPUSettings) -> int:
-    """Ray sets OMP_NUM_THREADS to the CPUs it gave the replica."""
-    return settings.num_threads or int(os.environ.get("OMP_NUM_THREADS", "1"))
+async def cores(settings: CPUSettings) -> EngineCores:
+    """The CPUs of the engine, which the log tells of."""
+    taken = await take_cores(
+        wanted(settings), this_machine(), this_processor(), target_device=settings.target_device
+    )
+    logger.info("%s: %s", settings.face.model_id, taken.use.sentence())
+    for warning in taken.use.warnings:
+        logger.warning("%s: %s", settings.face.model_id, warning)
+    return taken
+
+
+def wanted(settings: CPUSettings) -> Wanted:
+    """What to ask of this machine, by the settings and by what Ray gave the replica."""
+    from serving.serve_resources import cpus_given, cpus_of_this_node
+
+    return Wanted(
+        num_cpus=cpus_given(),
+        node_cpus=cpus_of_this_node(),
+        num_threads=settings.num_threads,
+        replicas_per_socket=settings.replicas_per_socket,
+        pin=settings.pin_cores if settings.engine not in NEED_NO_FILES and may_pin() else False,
+    )
 
 
 async def _folder(settings: CPUSettings) -> Path:
@@ -106,25 +142,25 @@ async def _folder(settings: CPUSettings) -> Path:
     return await asyncio.to_thread(partial(fetch_model, settings.model_name, token=token))
 
 
-def engine_of(settings: CPUSettings, folder: Path) -> Engine | Embedder:
+def engine_of(settings: CPUSettings, folder: Path, num_threads: int) -> Engine | Embedder:
     """The engine for the model in `folder`; raises ConfigError for what it cannot be told."""
     kind = find_class(actual_engine(settings.engine, folder), KNOWN)
     told = embedder_settings if embeds(kind) else engine_settings
-    engine: Engine | Embedder = kind(told(settings, folder))
+    engine: Engine | Embedder = kind(told(settings, folder, num_threads))
     return engine
 
 
-def engine_settings(settings: CPUSettings, folder: Path) -> EngineSettings:
+def engine_settings(settings: CPUSettings, folder: Path, num_threads: int) -> EngineSettings:
     """What an engine that generates is told."""
     return EngineSettings(
         model_source=folder,
         max_num_seqs=settings.face.max_num_seqs,
-        num_threads=num_threads(settings),
+        num_threads=num_threads,
         **settings.engine_settings,
     )
 
 
-def embedder_settings(settings: CPUSettings, folder: Path) -> EmbedderSettings:
+def embedder_settings(settings: CPUSettings, folder: Path, num_threads: int) -> EmbedderSettings:
     """What an engine that embeds is told; ConfigError for what means nothing to it."""
     meaningless = {
         "kv_cache_bytes": settings.engine_settings.get("kv_cache_bytes"),
@@ -139,6 +175,6 @@ def embedder_settings(settings: CPUSettings, folder: Path) -> EmbedderSettings:
     return EmbedderSettings(
         model_source=folder,
         max_num_seqs=settings.face.max_num_seqs,
-        num_threads=num_threads(settings),
+        num_threads=num_threads,
         **settings.engine_settings,
     )

@@ -29,7 +29,7 @@ from serving.http.readiness import Readiness
 from serving.http.service import Service
 from serving.http.settings import FaceSettings
 from serving.http.status import StatusRoutes
-from serving.resources import ReadResources
+from serving.resources import CpuUse, ReadResources
 
 
 class ReplicaFace:
@@ -44,12 +44,14 @@ class ReplicaFace:
         keys: ApiKeys | None = None,
         sinks: Sequence[Sink] = (),
         resources: ReadResources | None = None,
+        cpu: CpuUse | None = None,
     ) -> None:
         """`keys`: None reads them from the environment (ConfigError when they cannot be read).
         `sinks` get the metrics besides /metrics (`ray_metrics.RaySink`); `resources` are what
-        /version tells of them.
+        /version tells of them, and `cpu` what /health tells of this replica's.
         """
         self._resources = resources
+        self._cpu = cpu
         self.settings = settings
         self._engine = engine
         self._keys = ApiKeys.from_environment(os.environ) if keys is None else keys
@@ -95,6 +97,7 @@ class ReplicaFace:
             exposition=self._exposition,
             resources=self._resources,
             routes=lambda: self._service.listed,
+            cpu=self._cpu,
         )
         return create_app(
             [*status.app_routes(), *self._service.routes(self._readiness, self._count_error)],

@@ -19,7 +19,7 @@ from serving.http.admission import AdmissionGate
 from serving.http.offer import Offer
 from serving.http.readiness import Readiness
 from serving.http.responses import json_response
-from serving.resources import ReadResources
+from serving.resources import CpuUse, ReadResources
 
 ROUTES = ("GET /v1/models", "GET /health", "GET /version", "GET /metrics")
 # Whose versions matter when an answer is strange; those that are not installed are not shown.
@@ -63,6 +63,7 @@ class StatusRoutes:
         readiness: Readiness,
         exposition: Callable[[], bytes],
         resources: ReadResources | None = None,
+        cpu: CpuUse | None = None,
         routes: Callable[[], Sequence[str]],
     ) -> None:
         """`exposition` writes the metrics as they are now; `routes` are those that do the model's
@@ -70,6 +71,7 @@ class StatusRoutes:
         """
         self._routes = routes
         self._resources = resources
+        self._cpu = {} if cpu is None else {"cpu": asdict(cpu)}
         self._engine = engine
         self._offer = offer
         self._gate = gate
@@ -110,6 +112,7 @@ class StatusRoutes:
                 "engine": offer.engine_name,
                 "running": self._gate.num_running,
                 "waiting": self._gate.num_waiting,
+                **self._cpu,
             },
             200 if ready else 503,
         )

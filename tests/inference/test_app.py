@@ -77,6 +77,8 @@ def test_an_engine_of_ones_own_needs_no_table_entry() -> None:
         ({"vllm_device": "cpu", "load_in_8bit": True}, "load_in_8bit", "on GPUs only"),
         ({"gpu_memory_utilization": 0.5, "kv_cache_bytes": 9}, "kv_cache_bytes", "give one of"),
         ({"engine": "onx"}, "engine", "did you mean 'onnx'"),
+        ({"pin_cores": True}, "pin_cores", "leave pin_cores out"),
+        ({"replicas_per_socket": 2}, "replicas_per_socket", "leave replicas_per_socket out"),
     ],
 )
 def test_what_cannot_work_is_refused_by_name(given: dict[str, Any], param: str, words: str) -> None:
@@ -110,8 +112,12 @@ def test_settings_go_where_they_belong() -> None:
             kv_cache_bytes=1000,
             hf_token="hf_x",
             loopback_only=True,
+            replicas_per_socket=2,
+            pin_cores=False,
         )
     )
+    assert (settings.target_device, settings.replicas_per_socket) == ("AMD", 2)
+    assert not settings.pin_cores
     assert settings.face.model_id == "demo"
     assert settings.face.max_num_seqs == 3
     assert settings.face.default_max_tokens == 7

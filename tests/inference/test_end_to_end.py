@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import openai
 import psutil
 import pytest
 
+from serving.cpu.topology import parse_cpus
 from tests.inference.conftest import TWO_APPLICATIONS
 from tests.inference.running import Running, answering, listening, wait_until
 
@@ -79,6 +81,19 @@ def test_the_prefix_itself_takes_a_prompt(two: Running) -> None:
 def test_the_version_tells_what_all_replicas_run_on(two: Running) -> None:
     found = httpx.get(f"{two.url}/cpu/version").json()["resources"]
     assert found == {"num_replicas": 1, "num_cpus": 1, "num_gpus": 0}
+
+
+def test_the_engines_threads_are_where_health_says(two: Running) -> None:
+    cpu = httpx.get(f"{two.url}/cpu/health").json()["cpu"]
+    assert cpu["num_threads"] == 1
+    # Another server on this machine may have taken all cores; then it says so.
+    assert cpu["pinned"] or "free of other replicas" in cpu["warnings"][0]
+    cores = parse_cpus(cpu["cores"])
+    assert len(cores) == 1 or not cpu["pinned"]
+    (replica,) = two.called("ServeReplica:demo-intel")
+    allowed = [os.sched_getaffinity(thread.id) for thread in replica.threads()]
+    assert cores in allowed
+    assert os.sched_getaffinity(0) in allowed  # HTTP's
 
 
 def test_a_path_nobody_serves_is_404(two: Running) -> None:

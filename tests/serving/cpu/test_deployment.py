@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
+import threading
+import uuid
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from serving import serve_resources
 from serving.cpu.deployment import (
     CPUDeployment,
     CPUSettings,
     engine_settings,
 )
+from serving.cpu.engine_cores import take_cores
+from serving.cpu.processor import Processor
+from serving.cpu.topology import parse_cpus
+from serving.engines.echo import EchoEngine
 from serving.errors import ConfigError, EngineDead
 from serving.http import FaceSettings
 from serving.serve_app import PROXY_COALESCE_MS, ServeApp, with_proxy
@@ -23,6 +33,13 @@ from serving.serve_app import PROXY_COALESCE_MS, ServeApp, with_proxy
 def settings(**changes: Any) -> CPUSettings:
     given = {"model_name": "m", "engine": "echo", "face": FaceSettings(model_id="m")}
     return CPUSettings(**(given | changes))
+
+
+@pytest.fixture(autouse=True)
+def reservations_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever else runs on the machine."""
+    own = partial(take_cores, name=f"anynode-test-{uuid.uuid4()}")
+    monkeypatch.setattr("serving.cpu.deployment.take_cores", own)
 
 
 async def deployed(settings: CPUSettings) -> CPUDeployment:
@@ -101,16 +118,85 @@ def test_streams_are_gathered_behind_the_python_proxy_only(
     assert with_proxy(FaceSettings(model_id="m")).coalesce_ms == coalesce_ms
 
 
+def test_the_engine_is_told_what_it_needs() -> None:
+    given = settings(engine_settings={"max_model_len": 9})
+    told = engine_settings(given, Path("m"), num_threads=3)
+    assert told.num_threads == 3
+    assert told.max_model_len == 9
+    assert told.max_num_seqs == given.face.max_num_seqs
+
+
 @pytest.mark.parametrize(("asked", "num_threads"), [(None, 3), (2, 2)])
 def test_threads_are_the_cpus_ray_gave_unless_said_otherwise(
     monkeypatch: pytest.MonkeyPatch, asked: int | None, num_threads: int
 ) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    given = settings(num_threads=asked, engine_settings={"max_model_len": 9})
-    told = engine_settings(given, Path("m"))
-    assert told.num_threads == num_threads
-    assert told.max_model_len == 9
-    assert told.max_num_seqs == given.face.max_num_seqs
+    monkeypatch.setattr(serve_resources, "cpus_given", lambda: 3.0)
+    deployment = asyncio.run(deployed(settings(num_threads=asked)))
+    assert deployment._cores.use.num_threads == num_threads
+
+
+THREADS = "tests.serving.cpu.test_deployment:Threads"
+
+
+class Threads(EchoEngine):
+    """An engine of one's own, which says where its threads may run."""
+
+    async def load(self) -> None:
+        self.loader = await asyncio.to_thread(os.sched_getaffinity, 0)
+        self._go_on, self.own = threading.Event(), []
+        self._thread = threading.Thread(target=self._look)
+        self._thread.start()
+        await super().load()
+
+    def _look(self) -> None:
+        self._go_on.wait()
+        self.own = os.sched_getaffinity(0)
+
+    async def unload(self) -> None:
+        self._go_on.set()
+        self._thread.join()
+        await super().unload()
+
+
+def test_whatever_an_engine_starts_stays_on_its_cores(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        everywhere = os.sched_getaffinity(0)
+        with caplog.at_level(logging.INFO):
+            deployment = await deployed(
+                settings(model_name=str(tmp_path), engine=THREADS, num_threads=1)
+            )
+        engine, use = deployment._engine, deployment._cores.use
+        async with client(deployment) as http:
+            told = (await http.get("/health")).json()["cpu"]
+        await engine.unload()
+        assert os.sched_getaffinity(0) == everywhere  # HTTP's thread is
+        assert (use.pinned, use.num_threads) == (True, 1)
+        assert engine.loader == engine.own == parse_cpus(use.cores)
+        assert len(engine.own) == 1
+        assert (told["cores"], told["pinned"]) == (use.cores, True)
+        assert f"1 thread on CPUs {use.cores}" in caplog.text
+
+    asyncio.run(test())
+
+
+def test_cores_are_left_alone_where_that_is_wanted(tmp_path: Path) -> None:
+    told = settings(model_name=str(tmp_path), engine=THREADS, num_threads=1, pin_cores=False)
+    deployment = asyncio.run(deployed(told))
+    asyncio.run(deployment._engine.unload())
+    assert not deployment._cores.use.pinned
+    assert deployment._engine.own == os.sched_getaffinity(0)
+
+
+def test_what_the_operator_should_know_is_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(
+        "serving.cpu.deployment.this_processor", lambda: Processor("x86_64", "AMD", "AMD EPYC")
+    )
+    asyncio.run(deployed(settings(target_device="INTEL")))
+    assert "set target_device: AMD" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+from dataclasses import fields
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ from starlette.routing import Mount
 from serving.errors import ConfigError
 from serving.http import FaceSettings, ReplicaFace
 from serving.http.auth import ApiKeys
-from serving.resources import one_replica
+from serving.resources import CpuUse, one_replica
 from tests.serving.http.fakes import FakeEngine
 from tests.serving.http.live import MODEL, live
 
@@ -90,6 +91,22 @@ def test_version_tells_what_all_replicas_run_on():
             return (await client.get("/version")).json()
 
     assert asyncio.run(version())["resources"] == {"num_replicas": 1, "num_cpus": 4, "num_gpus": 1}
+
+
+def test_health_tells_of_the_cpu_where_somebody_knows_it(replica):
+    assert "cpu" not in httpx.get(f"{replica.url}/health").json()
+    cpu = CpuUse(vendor="AMD", model="EPYC", num_threads=4, cores="0-3", warnings=("slow",))
+    face = ReplicaFace(FaceSettings(model_id="m"), FakeEngine(), "fake", keys=ApiKeys(), cpu=cpu)
+
+    async def health() -> dict[str, object]:
+        transport = httpx.ASGITransport(face.asgi_app())
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return (await client.get("/health")).json()
+
+    told = asyncio.run(health())["cpu"]
+    assert told["cores"] == "0-3"
+    assert told["warnings"] == ["slow"]
+    assert set(told) == {field.name for field in fields(CpuUse)}
 
 
 def test_the_app_can_live_under_a_prefix():
