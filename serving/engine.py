@@ -17,6 +17,7 @@ from serving.types import Chunk, EngineSettings, GenerateRequest, Occupancy
 
 ENGINES = {
     "onnx": "serving.engines.onnx:OnnxEngine",
+    "transformers": "serving.engines.transformers:TransformersEngine",
     "echo": "serving.engines.echo:EchoEngine",
 }
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from serving.errors import ConfigError
+
 CGROUP = Path("/sys/fs/cgroup")
 MEMINFO = Path("/proc/meminfo")
 
@@ -13,6 +15,18 @@ def available_bytes() -> int:
     free = _meminfo()["MemAvailable"]
     confined = _cgroup_free_bytes()
     return free if confined is None else min(free, confined)
+
+
+def check_weights_fit(folder: Path, needed_bytes: int) -> None:
+    """Raise ConfigError where a model's weights are more than the memory that is free."""
+    free = available_bytes()
+    if needed_bytes > free:
+        raise ConfigError(
+            f"model_name: the weights in {folder} take {needed_bytes / 1e9:.1f} GB and only "
+            f"{free / 1e9:.1f} GB of memory are free; give this model more memory or choose a "
+            "smaller one",
+            param="model_name",
+        )
 
 
 def _meminfo() -> dict[str, int]:

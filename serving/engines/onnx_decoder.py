@@ -11,9 +11,6 @@ last chunk of one token (a prompt of one token is fine).
 
 from __future__ import annotations
 
-import math
-import mmap
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,15 +20,14 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from serving.conversion.manifest import GRAPH_FILE, Manifest, read_manifest
+from serving.cpu_flags import int8_saturates
 from serving.errors import ConfigError
-from serving.memory import available_bytes
+from serving.kv_pages import KvPages, kv_pages
+from serving.memory import check_weights_fit
+from serving.model_len import model_len
 from serving.step_model import Logits, TokenIds
 
-CPUINFO = Path("/proc/cpuinfo")
 INPUTS = ("input_ids", "seqlens_k", "total_sequence_length", "logit_positions")
-# Longer contexts exist, but a CPU needs tens of seconds to read one, and the attention's scratch
-# memory grows with it (heads x chunk x max_model_len floats). Whoever wants one asks for it.
-DEFAULT_MAX_MODEL_LEN = 4096
 BYTES = 4  # of a float32
 # ONNX Runtime's threads spin for many milliseconds after each step by default, and so take the
 # cores from the threads that serve HTTP. This long bridges the gaps between one step's operators.
@@ -43,16 +39,12 @@ Lengths = npt.NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class _KvMemory:
-    """One layer's keys or values, in memory that the system provides page by page as it is used."""
+    """One layer's keys or values."""
 
     past: str  # the graph's names for it
     present: str
-    pages: mmap.mmap
-    row_bytes: int  # a whole number of pages
+    pages: KvPages
     array: KvArray  # [num_rows, kv_heads, length, head_dim] over `pages`
-
-    def release_row(self, row: int) -> None:
-        self.pages.madvise(mmap.MADV_DONTNEED, row * self.row_bytes, self.row_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +67,11 @@ class OnnxDecoder:
         """Loads the weights; raises ConfigError for a folder or a setting that cannot work."""
         self._manifest = manifest = read_manifest(folder)
         self.num_rows: int = num_rows
-        self.max_model_len: int = _model_len(manifest, max_model_len)
+        self.max_model_len: int = model_len(manifest.max_model_len, max_model_len)
         self.vocab_size: int = manifest.vocab_size
         token_floats = manifest.num_kv_heads * manifest.head_dim
         self.kv_bytes_per_token: int = 2 * manifest.num_layers * token_floats * BYTES
-        _check_memory(folder, manifest)
+        check_weights_fit(folder, sum(manifest.files.values()))
         self._session: Any = _load(folder, num_threads)
         self._kv = _kv_memories(manifest, num_rows, self.max_model_len)
         self._logits = np.empty((num_rows, self.vocab_size), np.float32)
@@ -119,7 +111,7 @@ class OnnxDecoder:
 
     def release_row(self, row: int) -> None:
         for kv in self._kv:
-            kv.release_row(row)
+            kv.pages.release_row(row)
 
     def close(self) -> None:
         """Frees weights and KV memory; logits given out before stay valid."""
@@ -161,36 +153,12 @@ def _bind_output(binding: Any, name: str, array: npt.NDArray[Any]) -> None:
     binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
 
 
-def _model_len(manifest: Manifest, wanted: int | None) -> int:
-    """Tokens a row holds; raises ConfigError for more than the model was made for."""
-    if wanted is None:
-        return min(manifest.max_model_len, DEFAULT_MAX_MODEL_LEN)
-    if not 1 <= wanted <= manifest.max_model_len:
-        raise ConfigError(
-            f"max_model_len: {wanted} is outside what this model was made for; set it to a number "
-            f"from 1 to {manifest.max_model_len}",
-            param="max_model_len",
-        )
-    return wanted
-
-
-def _check_memory(folder: Path, manifest: Manifest) -> None:
-    needed, free = sum(manifest.files.values()), available_bytes()
-    if needed > free:
-        raise ConfigError(
-            f"model_name: the weights in {folder} take {needed / 1e9:.1f} GB and only "
-            f"{free / 1e9:.1f} GB of memory are free; give this model more memory or choose a "
-            "smaller one",
-            param="model_name",
-        )
-
-
 def _load(folder: Path, num_threads: int) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = num_threads
     options.log_severity_level = 4  # errors reach us as exceptions
     options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
-    if int8_saturates(platform.machine(), _cpu_flags()):
+    if int8_saturates():  # then only its exact kernels will do, which halve the speed elsewhere
         options.add_session_config_entry("session.x64quantprecision", "1")
     try:
         return ort.InferenceSession(
@@ -205,41 +173,15 @@ def _load(folder: Path, num_threads: int) -> Any:
         ) from error
 
 
-def int8_saturates(machine: str, cpu_flags: frozenset[str]) -> bool:
-    """Whether this CPU adds products of uint8 and int8 in 16 bits: x86 before VNNI does.
-
-    ONNX Runtime then needs to be told to use its exact kernels, which halve the speed elsewhere.
-    """
-    x86 = machine.lower() in ("x86_64", "amd64")
-    return x86 and not cpu_flags & {"avx512_vnni", "avx_vnni"}
-
-
-def _cpu_flags() -> frozenset[str]:
-    try:
-        lines = CPUINFO.read_text().splitlines()
-    except OSError:
-        return frozenset()
-    flags = next((line for line in lines if line.startswith("flags")), "")
-    return frozenset(flags.partition(":")[2].split())
-
-
 def _kv_memories(manifest: Manifest, num_rows: int, max_model_len: int) -> tuple[_KvMemory, ...]:
-    """Two arrays a layer, each row starting on a page of its own so that it can be given back."""
-    token_bytes = manifest.num_kv_heads * manifest.head_dim * BYTES
-    whole_pages = mmap.PAGESIZE // math.gcd(mmap.PAGESIZE, token_bytes)  # tokens
-    length = -(-max_model_len // whole_pages) * whole_pages
-    shape = (num_rows, manifest.num_kv_heads, length, manifest.head_dim)
     return tuple(
-        _kv_memory(f"{layer}.{kind}", shape)
+        _kv_memory(f"{layer}.{kind}", manifest, num_rows, max_model_len)
         for layer in range(manifest.num_layers)
         for kind in ("key", "value")
     )
 
 
-def _kv_memory(name: str, shape: tuple[int, ...]) -> _KvMemory:
-    size = math.prod(shape) * BYTES
-    pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if hasattr(mmap, "MADV_NOHUGEPAGE"):
-        pages.madvise(mmap.MADV_NOHUGEPAGE)  # a huge page would hold many rows' worth for one token
-    array = np.frombuffer(pages, np.float32).reshape(shape)
-    return _KvMemory(f"past_key_values.{name}", f"present.{name}", pages, size // shape[0], array)
+def _kv_memory(name: str, manifest: Manifest, num_rows: int, max_model_len: int) -> _KvMemory:
+    pages = kv_pages(num_rows, manifest.num_kv_heads, max_model_len, manifest.head_dim, BYTES)
+    array = np.frombuffer(pages.buffer, np.float32).reshape(pages.shape)
+    return _KvMemory(f"past_key_values.{name}", f"present.{name}", pages, array)

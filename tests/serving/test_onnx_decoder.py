@@ -12,8 +12,9 @@ import numpy as np
 import psutil
 import pytest
 
-from serving.engines.onnx_decoder import DEFAULT_MAX_MODEL_LEN, OnnxDecoder, int8_saturates
+from serving.engines.onnx_decoder import OnnxDecoder
 from serving.errors import ConfigError
+from serving.model_len import DEFAULT_MAX_MODEL_LEN
 
 FOLDER = Path(__file__).parents[2] / "models" / "anynode-demo" / "onnx"
 LENGTHS = (37, 5, 100, 1, 64, 250, 17, 9)
@@ -159,21 +160,8 @@ def refuse(folder: Path, words: str) -> None:
     assert caught.value.param == "model_name"
 
 
-@pytest.mark.parametrize(
-    ("machine", "flags", "saturates"),
-    [
-        ("x86_64", {"avx2"}, True),
-        ("x86_64", {"avx2", "avx512_vnni"}, False),
-        ("x86_64", {"avx2", "avx_vnni"}, False),
-        ("aarch64", set(), False),
-    ],
-)
-def test_cpus_whose_int8_products_need_the_exact_kernels(machine, flags, saturates):
-    assert int8_saturates(machine, frozenset(flags)) is saturates
-
-
 def test_the_exact_kernels_give_the_same_answers(decoder, monkeypatch):
-    monkeypatch.setattr("serving.engines.onnx_decoder.int8_saturates", lambda *_: True)
+    monkeypatch.setattr("serving.engines.onnx_decoder.int8_saturates", lambda: True)
     exact = OnnxDecoder(FOLDER, num_rows=1, max_model_len=128, num_threads=2)
     np.testing.assert_array_equal(read(exact, 0, prompt(64)), read(decoder, 0, prompt(64)))
     exact.close()
@@ -202,5 +190,5 @@ def test_a_graph_that_is_no_graph(copy):
 
 
 def test_weights_that_do_not_fit(copy, monkeypatch):
-    monkeypatch.setattr("serving.engines.onnx_decoder.available_bytes", lambda: 1_000_000)
+    monkeypatch.setattr("serving.memory.available_bytes", lambda: 1_000_000)
     refuse(copy, r"only 0\.0 GB of memory are free; give this model more memory")
