@@ -167,7 +167,7 @@ def rows_mask(
     use_vmap: bool = False,
     **kwargs: Any,
 ) -> Any:
-    """A boolean mask [B, 1, q_length, kv_length] for rows that end where attention_mask [B, K] does.
+    """A boolean mask [B, 1, q_length, kv_length] for rows ending where attention_mask [B, K] does.
 
     Without an attention_mask all rows are equally long, and the mask is the one of sdpa.
     """
@@ -191,7 +191,7 @@ def rows_mask(
     return mask.expand(batch_size, 1, q_length, kv_length)
 
 
-def rows_attention(
+def rows_attention(  # noqa: PLR0917  (transformers gives these by position)
     module: Any,
     query: Any,
     key: Any,
@@ -203,11 +203,7 @@ def rows_attention(
     **kwargs: Any,
 ) -> tuple[Any, None]:
     """The attention of sdpa, and by hand where scores are capped or a sink takes a part of them."""
-    strange = [
-        name
-        for name, value in kwargs.items()
-        if isinstance(value, torch.Tensor) and name not in HARMLESS
-    ]
+    strange = [name for name in kwargs if name not in HARMLESS and torch.is_tensor(kwargs[name])]
     if strange:
         raise NotBatchable(f"its attention takes {', '.join(strange)}")
     if softcap is None and s_aux is None:
@@ -219,18 +215,19 @@ def rows_attention(
     scores = scores * (query.shape[-1] ** -0.5 if scaling is None else scaling)
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap
-    if attention_mask is None:
-        causal = torch.ones(scores.shape[-2:], dtype=torch.bool).tril(
-            scores.shape[-1] - scores.shape[-2]
-        )
-        attention_mask = causal
-    scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
+    shown = causal(*scores.shape[-2:]) if attention_mask is None else attention_mask
+    scores = scores.masked_fill(~shown, torch.finfo(scores.dtype).min)
     if s_aux is not None:
         sinks = s_aux.reshape(1, -1, 1, 1).expand(*scores.shape[:-1], 1)
         scores = torch.cat([scores, sinks.to(scores.dtype)], dim=-1)
     weights = torch.softmax(scores, dim=-1, dtype=torch.float32)[..., : key.shape[2]]
     mixed = weights.to(value.dtype) @ repeat_kv(value, groups)
     return mixed.transpose(1, 2).contiguous(), None
+
+
+def causal(num_queries: int, num_keys: int) -> Any:
+    """What sdpa means by no mask: all keys up to each query's own, which is among the last."""
+    return torch.ones(num_queries, num_keys, dtype=torch.bool).tril(num_keys - num_queries)
 
 
 AttentionInterface.register(ROWS_ATTENTION, rows_attention)

@@ -50,7 +50,7 @@ def open_decoder(model: CausalModel, num_rows: int, max_model_len: int) -> StepM
         ways[f"row by row, {reading.value}"] = partial(
             _row_by_row, model, num_rows, max_model_len, reading, attention
         )
-    reasons = []
+    reasons: list[str] = []
     for words, make in ways.items():
         decoder, reason = _passed(exam, make)
         if decoder is not None:

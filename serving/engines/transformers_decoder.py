@@ -2,6 +2,12 @@
 
 Rows of different length share one cache (`transformers_cache`). Models that this cache cannot
 serve are decoded by `transformers_own_cache`, row by row.
+
+A row's answer does not depend, bit for bit, on its neighbours nor on how its prompt was cut, as far
+as torch's kernels go: attention gets whole blocks of keys (`transformers_cache`), products are
+indifferent to their number of rows or made so (`transformers_linear`), and callers leave no last
+chunk of fewer than 4 tokens. Where kernels do round by shape (float32 while a prompt is read), the
+difference is one of rounding.
 """
 
 from __future__ import annotations
@@ -23,6 +29,7 @@ class RowsDecoder:
         """Raises NotBatchable, or whatever the model raises, where the cache does not suit it."""
         self.num_rows = num_rows
         self.max_model_len = max_model_len
+        self.data_type = model.data_type
         self._model: CausalModel | None = model
         self._cache: RowsCache | None = RowsCache(model.config, num_rows, max_model_len)
         self.vocab_size = self.prefill(0, np.zeros(1, np.int64), 0, all_logits=False).shape[1]
@@ -33,13 +40,14 @@ class RowsDecoder:
         """See StepModel."""
         count = len(token_ids)
         span = Span(row, torch.tensor([start]), count, start + count)
-        return self._call(
+        logits: Logits = self._call(
             span,
             torch.from_numpy(token_ids)[None],
             all_logits=all_logits,
             position_ids=torch.arange(start, start + count)[None],
             attention_mask=(torch.arange(span.num_keys) < span.total).long()[None],
         )[0]
+        return logits
 
     def decode(self, token_ids: TokenIds, lengths: TokenIds) -> Logits:
         """See StepModel."""

@@ -91,9 +91,11 @@ def _tensors(folder: Path) -> Iterator[tuple[str, list[int], int]]:
 
 
 def _check_complete(folder: Path, name: str, info: Mapping[str, Any]) -> None:
-    missing = sorted(info["missing_keys"])
-    misfits = sorted(str(key[0]) for key in info["mismatched_keys"])
-    for names, fault in ((missing, "lacks weights"), (misfits, "has weights of sizes other than those")):
+    faults = {
+        "lacks weights": sorted(info["missing_keys"]),
+        "has weights of sizes other than those": sorted(key[0] for key in info["mismatched_keys"]),
+    }
+    for fault, names in faults.items():
         if names:
             more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
             raise ConfigError(
@@ -107,24 +109,32 @@ def _check_complete(folder: Path, name: str, info: Mapping[str, Any]) -> None:
 def _fault(folder: Path, config: Mapping[str, Any], error: Exception) -> str:
     """What is wrong with the folder, and the fix."""
     reason, kind = first_line(error), config.get("model_type")
-    if type(error).__name__ == "SafetensorError":
-        return f"has weights that are cut short or not safetensors ({reason}); copy them anew"
-    if "trust_remote_code" in str(error):
-        return (
-            "brings code of its own; set trust_remote_code: true if you trust whoever wrote it"
-        )
-    if "does not recognize this architecture" in reason:
-        return (
-            f"holds a '{kind}', which this version of transformers does not know; choose "
-            "another model or another engine"
-        )
-    if "Unrecognized configuration class" in reason:
-        return f"holds a '{kind}', which is no causal language model; choose one that writes text"
-    if "no file named" in reason and any(folder.glob("*.bin")):
-        return (
+    cut = type(error).__name__ == "SafetensorError"
+    pickled = "no file named" in reason and any(folder.glob("*.bin"))
+    faults = (
+        (cut, f"has weights that are cut short or not safetensors ({reason}); copy them anew"),
+        (
+            "trust_remote_code" in str(error),
+            "brings code of its own; set trust_remote_code: true if you trust whoever wrote it",
+        ),
+        (
+            "does not recognize this architecture" in reason,
+            f"holds a '{kind}', which this version of transformers does not know; choose another "
+            "model or another engine",
+        ),
+        (
+            "Unrecognized configuration class" in reason,
+            f"holds a '{kind}', which is no causal language model; choose one that writes text",
+        ),
+        (
+            pickled,
             "has pickled weights only, which may run code when they are opened; save them as "
-            "safetensors, or set trust_remote_code: true if you trust whoever made them"
-        )
-    if isinstance(error, ImportError):
-        return f"needs a library that is not installed here ({reason}); choose another model"
-    return f"cannot be loaded ({reason}); check its files, or copy them anew"
+            "safetensors, or set trust_remote_code: true if you trust whoever made them",
+        ),
+        (
+            isinstance(error, ImportError),
+            f"needs a library that is not installed here ({reason}); choose another model",
+        ),
+    )
+    unknown = f"cannot be loaded ({reason}); check its files, or copy them anew"
+    return next((fault for applies, fault in faults if applies), unknown)

@@ -10,6 +10,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from serving.engines.transformers_model import CausalModel
 
+torch.set_num_threads(1)  # models this small only wait for a second one
+
 VOCAB = 99
 WINDOW = 6  # tokens; every sliding or chunked architecture here has it
 SIZES: dict[str, Any] = {
