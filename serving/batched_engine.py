@@ -10,6 +10,7 @@ from typing import Any
 from serving.batcher import Batcher
 from serving.engine import CAPABILITIES
 from serving.errors import EngineDead
+from serving.memory import return_freed
 from serving.step_thread import StepThread
 from serving.tokenizer import CheckpointTokenizer
 from serving.types import Chunk, EngineSettings, GenerateRequest, Occupancy
@@ -70,3 +71,4 @@ class BatchedEngine(ABC):
             await self._steps.stop()
         self._steps = None
         await asyncio.to_thread(self.close)
+        await asyncio.to_thread(return_freed)

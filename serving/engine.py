@@ -18,6 +18,7 @@ from serving.types import Chunk, EngineSettings, GenerateRequest, Occupancy
 ENGINES = {
     "onnx": "serving.engines.onnx:OnnxEngine",
     "openvino": "serving.engines.openvino:OpenVINOEngine",
+    "transformers": "serving.engines.transformers:TransformersEngine",
     "echo": "serving.engines.echo:EchoEngine",
 }
 

@@ -11,11 +11,14 @@ DEFAULT_MAX_MODEL_LEN = 4096
 KV_SHARE_OF_FREE_MEMORY = 0.5  # of what is free once the weights are loaded
 
 
-def model_len(made_for: int, asked: int | None) -> int:
-    """Tokens of a sequence; raises ConfigError for more than the model was made for."""
+def model_len(made_for: int | None, asked: int | None) -> int:
+    """Tokens of a sequence; raises ConfigError for more than the model was made for.
+
+    A model made for None has no limit that it knows of.
+    """
     if asked is None:
-        return min(made_for, DEFAULT_MAX_MODEL_LEN)
-    if not 1 <= asked <= made_for:
+        return min(made_for or DEFAULT_MAX_MODEL_LEN, DEFAULT_MAX_MODEL_LEN)
+    if made_for is not None and not 1 <= asked <= made_for:
         raise ConfigError(
             f"max_model_len: {asked} is outside what this model was made for; set it to a number "
             f"from 1 to {made_for}",

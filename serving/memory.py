@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import gc
 from pathlib import Path
 
 from serving.errors import ConfigError
@@ -15,6 +18,13 @@ def available_bytes() -> int:
     free = _meminfo()["MemAvailable"]
     confined = _cgroup_free_bytes()
     return free if confined is None else min(free, confined)
+
+
+def return_freed() -> None:
+    """Give the system what this process has freed; libraries keep it for themselves otherwise."""
+    gc.collect()
+    with contextlib.suppress(AttributeError, OSError):  # not glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def check_memory(folder: Path, needed: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 PREFILL_STALL_STEPS = 3  # a decode step may be delayed by prompts for about this many steps
 MIN_PREFILL_CHUNK = 16  # tokens; smaller chunks waste more on the call than they free for decoding
 MAX_PREFILL_CHUNK = 512  # tokens, when nothing decodes: bounds the wait of newcomers
+MIN_LAST_CHUNK = 4  # tokens
 
 
 class PrefillPace:
@@ -37,10 +38,11 @@ def _smooth(average: float, value: float) -> float:
 
 
 def chunk_size(num_unread: int, allowance: int) -> int:
-    """How many of the unread prompt tokens to read now: never leaves a last single token.
+    """How many of the unread prompt tokens to read now: leaves none, or MIN_LAST_CHUNK and more.
 
-    A one-token chunk takes another kernel than longer ones and its sums round differently, so an
-    answer would depend on how its prompt happened to be cut.
+    A few tokens take other kernels than many and their sums round differently, so an answer would
+    depend on how its prompt happened to be cut.
     """
     size = min(num_unread, max(allowance, MIN_PREFILL_CHUNK))
-    return size - 1 if num_unread - size == 1 else size
+    left = num_unread - size
+    return size - (MIN_LAST_CHUNK - left) if 0 < left < MIN_LAST_CHUNK else size

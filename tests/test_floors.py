@@ -30,10 +30,24 @@ HOMES = {
     "openvino": {"serving/engines/openvino_worker.py"},
     "openvino_genai": {"serving/engines/openvino_worker.py"},
     "onnxruntime": {"serving/engines/onnx_session.py"},
-    "transformers": {"serving/tokenizer.py"},
+    "transformers": {
+        "serving/tokenizer.py",
+        "serving/engines/transformers_cache.py",
+        "serving/engines/transformers_model.py",
+        "serving/engines/transformers_weights.py",
+    },
     "tokenizers": {"serving/tokenizer.py", "inference/bench/prompts/tokenizer.py"},
     "huggingface_hub": {"serving/model_source.py"},
-    "torch": set[str](),
+    "torch": {
+        "serving/engines/transformers.py",
+        "serving/engines/transformers_cache.py",
+        "serving/engines/transformers_choice.py",
+        "serving/engines/transformers_decoder.py",
+        "serving/engines/transformers_linear.py",
+        "serving/engines/transformers_model.py",
+        "serving/engines/transformers_own_cache.py",
+        "serving/engines/transformers_weights.py",
+    },
     "vllm": set[str](),  # serving/gpu/vllm_adapter.py looks for its parts by name
     "matplotlib": {
         "inference/bench/report/plots/canvas.py",

@@ -42,6 +42,7 @@ class EngineEnvironment:
 
 ENVIRONMENTS = {
     VLLM: EngineEnvironment("vllm", "vllm"),
+    "transformers": EngineEnvironment("torch", "transformers"),
 }
 
 

@@ -11,8 +11,6 @@ last chunk of one token (a prompt of one token is fine).
 
 from __future__ import annotations
 
-import math
-import mmap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ import numpy.typing as npt
 from serving.conversion.manifest import Manifest, read_manifest
 from serving.engines.onnx_session import open_session
 from serving.kv_budget import model_len
+from serving.kv_pages import KvPages, kv_pages
 from serving.step_model import Logits, TokenIds
 
 INPUTS = ("input_ids", "seqlens_k", "total_sequence_length", "logit_positions")
@@ -34,16 +33,12 @@ Lengths = npt.NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class _KvMemory:
-    """One layer's keys or values, in memory that the system provides page by page as it is used."""
+    """One layer's keys or values."""
 
     past: str  # the graph's names for it
     present: str
-    pages: mmap.mmap
-    row_bytes: int  # a whole number of pages
+    pages: KvPages
     array: KvArray  # [num_rows, kv_heads, length, head_dim] over `pages`
-
-    def release_row(self, row: int) -> None:
-        self.pages.madvise(mmap.MADV_DONTNEED, row * self.row_bytes, self.row_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +104,7 @@ class OnnxDecoder:
 
     def release_row(self, row: int) -> None:
         for kv in self._kv:
-            kv.release_row(row)
+            kv.pages.release_row(row)
 
     def close(self) -> None:
         """Frees weights and KV memory; logits given out before stay valid."""
@@ -152,22 +147,14 @@ def _bind_output(binding: Any, name: str, array: npt.NDArray[Any]) -> None:
 
 
 def _kv_memories(manifest: Manifest, num_rows: int, max_model_len: int) -> tuple[_KvMemory, ...]:
-    """Two arrays a layer, each row starting on a page of its own so that it can be given back."""
-    token_bytes = manifest.num_kv_heads * manifest.head_dim * BYTES
-    whole_pages = mmap.PAGESIZE // math.gcd(mmap.PAGESIZE, token_bytes)  # tokens
-    length = -(-max_model_len // whole_pages) * whole_pages
-    shape = (num_rows, manifest.num_kv_heads, length, manifest.head_dim)
     return tuple(
-        _kv_memory(f"{layer}.{kind}", shape)
+        _kv_memory(f"{layer}.{kind}", manifest, num_rows, max_model_len)
         for layer in range(manifest.num_layers)
         for kind in ("key", "value")
     )
 
 
-def _kv_memory(name: str, shape: tuple[int, ...]) -> _KvMemory:
-    size = math.prod(shape) * BYTES
-    pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if hasattr(mmap, "MADV_NOHUGEPAGE"):
-        pages.madvise(mmap.MADV_NOHUGEPAGE)  # a huge page would hold many rows' worth for one token
-    array = np.frombuffer(pages, np.float32).reshape(shape)
-    return _KvMemory(f"past_key_values.{name}", f"present.{name}", pages, size // shape[0], array)
+def _kv_memory(name: str, manifest: Manifest, num_rows: int, max_model_len: int) -> _KvMemory:
+    pages = kv_pages(num_rows, manifest.num_kv_heads, max_model_len, manifest.head_dim, BYTES)
+    array = np.frombuffer(pages.buffer, np.float32).reshape(pages.shape)
+    return _KvMemory(f"past_key_values.{name}", f"present.{name}", pages, array)
