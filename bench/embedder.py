@@ -18,9 +18,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from serving.conversion.encoder_check import cosines
-from serving.conversion.manifest import read_encoder_manifest
+from serving.conversion.manifest import converted_folder, read_encoder_manifest
 from serving.embedder import EmbedderSettings, EmbedRequest, Vectors
-from serving.engines.onnx import GRAPH_FOLDER
 from serving.engines.onnx_embedder import OnnxEmbedder
 
 BATCH_SIZES = (1, 8, 32)
@@ -52,7 +51,7 @@ def main() -> None:
 
 def data_type(folder: Path) -> str:
     """What it was converted to."""
-    return read_encoder_manifest(folder / GRAPH_FOLDER).data_type
+    return read_encoder_manifest(converted_folder(folder, "onnx")).data_type
 
 
 def sentences(count: int) -> list[str]:

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from inference.cli.convert import environment
+from serving.conversion.converters import find_converter
 from serving.embedder import EmbedderSettings, EmbedRequest
 from serving.engines.onnx_embedder import OnnxEmbedder
 from tests.contract.embedder_contract import TINY_ENCODER
@@ -35,11 +36,13 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from scripts.make_random_encoder import FAMILIES, make_encoder
-from serving.conversion.encoder import convert_encoder
+from serving.conversion.encoder import convert
+from serving.conversion.request import Request
 for family in FAMILIES:
     folder = Path(sys.argv[1], family)
     make_encoder(family, folder, matryoshka=family == "nomic_bert")
-    print(family, convert_encoder(folder).deviation)
+    request = Request(folder, folder / "onnx", "auto")
+    print(family, convert(request, lambda stage: None).deviation)
 """
 
 pytestmark = pytest.mark.timeout(1200)
@@ -49,7 +52,8 @@ pytestmark = pytest.mark.timeout(1200)
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one converted checkpoint of random weights for each family."""
     folder = tmp_path_factory.mktemp("encoders")
-    command = [str(environment()), "-c", PROGRAM, str(folder)]
+    converter, _ = find_converter("onnx_embeddings", None)
+    command = [str(environment(converter)), "-c", PROGRAM, str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert [line.split()[:2] for line in done.stdout.splitlines()] == [
@@ -139,10 +143,9 @@ def test_what_cannot_be_converted_is_said_and_the_old_graph_stays(
     assert done.returncode == 1
     assert said in done.stderr
     assert sorted(path.name for path in (copy / "onnx").iterdir()) == before
-    assert not list(copy.glob(".convert-*"))
 
 
-def test_a_decoder_has_no_choice_of_data_types() -> None:
-    done = anynode_convert(ROOT / "models" / "anynode-demo", "--data-type", "float32")
-    assert done.returncode == 1
-    assert "--data-type: only a sentence encoder has a choice" in done.stderr
+def test_a_data_type_that_is_no_encoders_is_named(copy: Path) -> None:
+    done = anynode_convert(copy, "--data-type", "int4")
+    assert done.returncode == 2
+    assert "converted to auto or int8 or float32, not int4" in done.stderr
