@@ -79,6 +79,9 @@ def test_an_encoder_is_checked_as_one(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="kv_cache_bytes: this model embeds texts"):
             args = {"engine": engine, "kv_cache_bytes": 1}
             preflight.check_model(application(TINY_ENCODER, args=args))
+    for device in ("INTEL", "AMD"):
+        args = {"engine": None, "target_device": device}
+        preflight.check_model(application(TINY_ENCODER, args=args))
     for name in ("config.json", "modules.json"):
         shutil.copy(TINY_ENCODER / name, tmp_path)
     with pytest.raises(ConfigError, match=f"anynode convert {tmp_path}"):

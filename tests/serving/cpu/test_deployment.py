@@ -99,13 +99,13 @@ def test_a_sentence_encoder_embeds() -> None:
 )
 def test_what_means_nothing_to_an_encoder_is_refused(name: str, changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"{name}: this model embeds texts") as caught:
-        engine_of(settings(engine="onnx", **changes), TINY_ENCODER)
+        engine_of(settings(engine="onnx", **changes), TINY_ENCODER, 1)
     assert caught.value.param == name
 
 
 def test_an_encoder_is_told_what_an_engine_is() -> None:
-    given = settings(num_threads=2, engine_settings={"max_model_len": 9})
-    told = embedder_settings(given, Path("m"))
+    given = settings(engine_settings={"max_model_len": 9})
+    told = embedder_settings(given, Path("m"), 2)
     assert (told.num_threads, told.max_model_len, told.data_type) == (2, 9, "auto")
     assert told.max_num_seqs == given.face.max_num_seqs
 

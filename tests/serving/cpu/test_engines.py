@@ -26,5 +26,11 @@ def test_a_sentence_encoder_embeds(name, folder, actual):
     assert actual_engine(name, folder) == actual
 
 
+def test_what_only_the_device_calls_for_gives_way_to_the_model():
+    assert actual_engine("openvino", TINY_ENCODER, named=False) == "onnx_embeddings"
+    assert actual_engine("openvino", TINY_ENCODER) == "openvino"
+    assert actual_engine("openvino", DEMO_MODEL, named=False) == "openvino"
+
+
 def test_every_engine_is_known_once():
     assert {"onnx", "echo", "onnx_embeddings"} <= KNOWN.keys()
