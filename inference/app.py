@@ -92,6 +92,7 @@ def cpu_settings(args: ApplicationArgs) -> CPUSettings:
     return CPUSettings(
         model_name=args.model_name,
         engine=choose_engine(args),
+        engine_is_named=args.engine is not None,
         num_threads=args.num_threads,
         target_device=args.target_device,
         **given(replicas_per_socket=args.replicas_per_socket, pin_cores=args.pin_cores),

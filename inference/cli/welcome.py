@@ -6,10 +6,10 @@ import os
 import sys
 from pathlib import Path
 
-from inference.app import choose_engine
+from inference.app import cpu_settings
 from inference.local.config import Application, LocalConfig
 from inference.names import default_name
-from serving.cpu.engines import actual_engine
+from serving.cpu.deployment import engine_name
 from serving.embedder import EMBEDDERS
 from serving.model_source import find_folder
 
@@ -66,7 +66,7 @@ def embeds(application: Application) -> bool:
     folder = find_folder(args.model_name)
     if folder is None or args.uses_vllm:
         return False
-    return actual_engine(choose_engine(args), folder) in EMBEDDERS
+    return engine_name(cpu_settings(args), folder) in EMBEDDERS
 
 
 def examples(url: str, model: str, calls: tuple[str, str]) -> list[str]:

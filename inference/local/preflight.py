@@ -13,7 +13,7 @@ from inference.local import ports
 from inference.local.config import Application, LocalConfig
 from inference.local.engine_environments import check_environment
 from serving.conversion.manifest import converted_folder, read_manifest
-from serving.cpu.deployment import NEED_NO_FILES, engine_of
+from serving.cpu.deployment import NEED_NO_FILES, engine_name, engine_of
 from serving.cpu.engines import KNOWN
 from serving.errors import ConfigError
 from serving.gpu.gpu_arithmetic import check_replicas
@@ -61,7 +61,7 @@ def check_model(application: Application) -> None:
         return
     if folder is None:
         raise no_such_folder(args.model_name)
-    if settings.engine in ONNX:
+    if engine_name(settings, folder) in ONNX:
         check_memory(check_folder(folder), args.kv_cache_bytes or 0, available_bytes())
 
 

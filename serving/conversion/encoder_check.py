@@ -40,9 +40,7 @@ def worst_cosine(
     ids = [each[: checkpoint.max_model_len] for each in texts.encode(TEXTS)]
     pool = POOLINGS[encoder.pooling]
     wanted = [pool(checkpoint.read(each), np.array([len(each)]))[0] for each in ids]
-    graph = OnnxEncoder(folder, num_threads=2)
-    got = pool(*graph.read(ids))
-    graph.close()
+    got = pool(*OnnxEncoder(folder, num_threads=2).read(ids))
     return float(cosines(np.stack(wanted), got).min())
 
 

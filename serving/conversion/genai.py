@@ -17,7 +17,7 @@ from typing import Any
 
 from serving.errors import ConfigError
 
-NEEDED = ("onnxruntime_genai", "onnx", "onnx_ir", "torch", "transformers")
+NEEDED = ("onnxruntime_genai", "onnx", "onnx_ir", "onnxscript", "torch", "transformers")
 
 
 @dataclass(frozen=True, slots=True)

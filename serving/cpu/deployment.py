@@ -44,6 +44,7 @@ class CPUSettings:
     model_name: str  # a folder, or owner/name on the Hugging Face Hub
     engine: str
     face: FaceSettings
+    engine_is_named: bool = True  # by the operator; otherwise it is the device's usual one
     engine_settings: Mapping[str, Any] = field(default_factory=dict)  # of EngineSettings
     num_threads: int | None = None  # None: as many CPUs as Ray gave the replica
     replicas_per_socket: int | None = None  # each has its part of one socket's cores
@@ -70,7 +71,7 @@ class CPUDeployment:
         self._cores = await cores(settings)
         with self._cores.starting_engine():
             folder = await _folder(settings)
-            name = actual_engine(settings.engine, folder)
+            name = engine_name(settings, folder)
             self._engine = engine_of(settings, folder, self._cores.use.num_threads)
             self._face = self._create_face(settings, name)
             await self._load()
@@ -142,9 +143,14 @@ async def _folder(settings: CPUSettings) -> Path:
     return await asyncio.to_thread(partial(fetch_model, settings.model_name, token=token))
 
 
+def engine_name(settings: CPUSettings, folder: Path) -> str:
+    """The engine for the model in `folder`."""
+    return actual_engine(settings.engine, folder, named=settings.engine_is_named)
+
+
 def engine_of(settings: CPUSettings, folder: Path, num_threads: int) -> Engine | Embedder:
     """The engine for the model in `folder`; raises ConfigError for what it cannot be told."""
-    kind = find_class(actual_engine(settings.engine, folder), KNOWN)
+    kind = find_class(engine_name(settings, folder), KNOWN)
     told = embedder_settings if embeds(kind) else engine_settings
     engine: Engine | Embedder = kind(told(settings, folder, num_threads))
     return engine

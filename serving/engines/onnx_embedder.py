@@ -9,7 +9,7 @@ padding included: more embeds hardly faster, and lets whoever comes next wait lo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from serving.text_ids import TextEncoder, check_lengths
 from serving.types import Occupancy
 
 DATA_TYPES = ("auto", "float32", "int8")
-MAX_BATCH_TOKENS = 2048
+MAX_BATCH_TOKENS = 1024
 LONG_INPUT_CHARACTERS = 4096  # more are tokenised off the event loop: over a millisecond
 OPTIONS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "pooling": (lambda given: given in POOLINGS, f"one of {', '.join(sorted(POOLINGS))}"),
@@ -43,89 +43,94 @@ class OnnxEmbedder:
         self.max_model_len = 0
         self.dimension = 0
         self._settings = settings
-        self._model: OnnxEncoder | None = None
+        self._model: LoadedModel | None = None
         self._thread: EmbeddingThread | None = None
 
     async def load(self) -> None:
-        model = self._model = await asyncio.to_thread(self._open)
-        self.dimension = self._encoder.dimensions or model.manifest.hidden_size
+        """See Embedder."""
+        model = self._model = await asyncio.to_thread(LoadedModel, self._settings)
+        self.max_model_len = model.max_model_len
+        self.dimension = model.dimension
         limits = BatchLimits(
             self._settings.max_num_seqs,
             self._settings.engine_kwargs.get("max_batch_tokens", MAX_BATCH_TOKENS),
         )
-        self._thread = EmbeddingThread(self._embed_batch, limits)
-
-    def _open(self) -> OnnxEncoder:
-        settings = self._settings
-        self._encoder = _encoder(settings)
-        model = OnnxEncoder(converted_folder(settings.model_source, "onnx"), settings.num_threads)
-        _check_data_type(settings, model.manifest.data_type)
-        self._texts = TextEncoder(
-            settings.model_source,
-            model.manifest.vocab_size,
-            lower_case=self._encoder.lower_case,
-            trust_remote_code=settings.trust_remote_code,
-        )
-        possible = model.manifest.max_model_len
-        own = min(possible, self._encoder.max_tokens or self._texts.max_tokens)
-        self.max_model_len = _max_model_len(settings.max_model_len, own, possible)
-        return model
+        self._thread = EmbeddingThread(model.embed_batch, limits)
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
         """See Embedder."""
-        thread = self._running()
-        dimensions = self._dimensions(request)
+        model, thread = self._running()
+        dimensions = model.dimensions(request.dimensions)
         if sum(map(len, request.inputs)) > LONG_INPUT_CHARACTERS:
-            texts = await asyncio.to_thread(self._read, request)
+            texts = await asyncio.to_thread(model.token_ids, request)
         else:
-            texts = self._read(request)
+            texts = model.token_ids(request)
         pooled, queue_s = await thread.embed(texts)
-        vectors = finish(pooled, dimensions, normalize=self._encoder.normalize)
+        vectors = finish(pooled, dimensions, normalize=model.encoder.normalize)
         return Embeddings(vectors, tuple(map(len, texts)), queue_s)
 
-    def _dimensions(self, request: EmbedRequest) -> int:
-        """How many the answer's vectors have."""
-        assert self._model is not None
-        if request.dimensions is None:
-            return self.dimension
-        hidden_size = self._model.manifest.hidden_size
-        self._encoder.check_dimensions(request.dimensions, hidden_size)
-        return request.dimensions
-
-    def _read(self, request: EmbedRequest) -> list[TextIds]:
-        """Token ids of every input, none longer than the model reads."""
-        texts = self._texts.encode(request.inputs)
-        if request.truncate_to is not None:
-            limit = request.truncate_to
-            texts = [
-                self._texts.truncate(given, ids, limit)
-                for given, ids in zip(request.inputs, texts, strict=True)
-            ]
-        check_lengths(texts, self.max_model_len)
-        return list(texts)
-
-    def _embed_batch(self, texts: list[TextIds]) -> Vectors:
-        assert self._model is not None  # the thread ends before the model is closed
-        return POOLINGS[self._encoder.pooling](*self._model.read(texts))
-
     def occupancy(self) -> Occupancy:
+        """See Embedder."""
         return Occupancy() if self._thread is None else self._thread.occupancy()
 
     async def check_health(self) -> None:
-        self._running().check()
-
-    def _running(self) -> EmbeddingThread:
-        if self._thread is None:
-            raise EngineDead("the engine is not loaded")
-        return self._thread
+        """See Embedder."""
+        self._running()[1].check()
 
     async def unload(self) -> None:
+        """See Embedder."""
         if self._thread is not None:
             await self._thread.stop()
-        self._thread = None
-        if self._model is not None:
-            self._model.close()
-        self._model = None
+        self._model = self._thread = None
+
+    def _running(self) -> tuple[LoadedModel, EmbeddingThread]:
+        if self._model is None or self._thread is None:
+            raise EngineDead("the engine is not loaded")
+        return self._model, self._thread
+
+
+class LoadedModel:
+    """The graph, the tokenizer and what the folder says of the vectors; loading blocks."""
+
+    def __init__(self, settings: EmbedderSettings) -> None:
+        """Raises ConfigError for a folder, or a setting, that cannot work."""
+        self.encoder = _encoder(settings)
+        self._graph = OnnxEncoder(
+            converted_folder(settings.model_source, "onnx"), settings.num_threads
+        )
+        manifest = self._graph.manifest
+        _check_data_type(settings, manifest.data_type)
+        self._texts = TextEncoder(
+            settings.model_source,
+            manifest.vocab_size,
+            lower_case=self.encoder.lower_case,
+            trust_remote_code=settings.trust_remote_code,
+        )
+        own = min(manifest.max_model_len, self.encoder.max_tokens or self._texts.max_tokens)
+        self.max_model_len = _max_model_len(settings.max_model_len, own, manifest.max_model_len)
+        self.dimension = self.encoder.dimensions or manifest.hidden_size
+        self._pool = POOLINGS[self.encoder.pooling]
+
+    def dimensions(self, wanted: int | None) -> int:
+        """How many an answer's vectors have; raises InvalidRequest."""
+        if wanted is None:
+            return self.dimension
+        self.encoder.check_dimensions(wanted, self._graph.manifest.hidden_size)
+        return wanted
+
+    def token_ids(self, request: EmbedRequest) -> list[list[int]]:
+        """Of every input, none longer than the model reads; raises InvalidRequest."""
+        texts = self._texts.encode(request.inputs)
+        if request.truncate_to is not None:
+            limit = request.truncate_to
+            given = zip(request.inputs, texts, strict=True)
+            texts = [self._texts.truncate(text, ids, limit) for text, ids in given]
+        check_lengths(texts, self.max_model_len)
+        return texts
+
+    def embed_batch(self, texts: Sequence[TextIds]) -> Vectors:
+        """The texts' vectors before they are cut and normalised; blocks."""
+        return self._pool(*self._graph.read(texts))
 
 
 def check_settings(settings: EmbedderSettings) -> None:

@@ -38,7 +38,3 @@ class OnnxEncoder:
         feed = dict(zip(INPUTS, (ids, mask), strict=True))
         hidden: Hidden = self._session.run([OUTPUT], feed)[0]
         return hidden, lengths
-
-    def close(self) -> None:
-        """Frees the weights; what was read before stays valid."""
-        self._session = None

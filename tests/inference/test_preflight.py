@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from inference.args import ApplicationArgs
 from inference.local import preflight
 from inference.local.config import Application, LocalConfig
 from serving.errors import ConfigError
+from tests.contract.embedder_contract import TINY_ENCODER
 
 GIB = 1024**3
 
@@ -69,6 +71,21 @@ def test_what_an_engine_refuses_is_said_before_it_starts() -> None:
         preflight.check_model(application(args={"data_type": "float16"}))
     with pytest.raises(ConfigError, match="engine_kwargs"):
         preflight.check_model(application(args={"engine": "echo", "engine_kwargs": {"x": 1}}))
+
+
+def test_an_encoder_is_checked_as_one(tmp_path: Path) -> None:
+    for engine in ("onnx", "onnx_embeddings"):
+        preflight.check_model(application(TINY_ENCODER, args={"engine": engine}))
+        with pytest.raises(ConfigError, match="kv_cache_bytes: this model embeds texts"):
+            args = {"engine": engine, "kv_cache_bytes": 1}
+            preflight.check_model(application(TINY_ENCODER, args=args))
+    for device in ("INTEL", "AMD"):
+        args = {"engine": None, "target_device": device}
+        preflight.check_model(application(TINY_ENCODER, args=args))
+    for name in ("config.json", "modules.json"):
+        shutil.copy(TINY_ENCODER / name, tmp_path)
+    with pytest.raises(ConfigError, match=f"anynode convert {tmp_path}"):
+        preflight.check_model(application(tmp_path))
 
 
 def test_hub_models_and_engines_without_files_need_no_folder() -> None:

@@ -19,6 +19,8 @@ from serving import serve_resources
 from serving.cpu.deployment import (
     CPUDeployment,
     CPUSettings,
+    embedder_settings,
+    engine_of,
     engine_settings,
 )
 from serving.cpu.engine_cores import take_cores
@@ -28,6 +30,7 @@ from serving.engines.echo import EchoEngine
 from serving.errors import ConfigError, EngineDead
 from serving.http import FaceSettings
 from serving.serve_app import PROXY_COALESCE_MS, ServeApp, with_proxy
+from tests.contract.embedder_contract import TINY_ENCODER
 
 
 def settings(**changes: Any) -> CPUSettings:
@@ -70,6 +73,41 @@ def test_it_answers_once_it_is_made() -> None:
         assert answer.json()["choices"][0]["text"] == "ab"
 
     run(test)
+
+
+def test_a_sentence_encoder_embeds() -> None:
+    async def test() -> None:
+        deployment = await deployed(settings(model_name=str(TINY_ENCODER), engine="onnx"))
+        async with client(deployment) as http:
+            assert (await http.get("/health")).json()["engine"] == "onnx_embeddings"
+            answer = await http.post("/v1/embeddings", json={"model": "m", "input": "Hello"})
+        assert len(answer.json()["data"][0]["embedding"]) == 64
+        await deployment._engine.unload()
+        with pytest.raises(EngineDead):
+            await deployment.check_health()
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("kv_cache_bytes", {"engine_settings": {"kv_cache_bytes": 1}}),
+        ("max_new_tokens", {"face": FaceSettings(model_id="m", default_max_tokens=1)}),
+        ("temperature", {"face": FaceSettings(model_id="m", default_temperature=0)}),
+    ],
+)
+def test_what_means_nothing_to_an_encoder_is_refused(name: str, changes: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"{name}: this model embeds texts") as caught:
+        engine_of(settings(engine="onnx", **changes), TINY_ENCODER, 1)
+    assert caught.value.param == name
+
+
+def test_an_encoder_is_told_what_an_engine_is() -> None:
+    given = settings(engine_settings={"max_model_len": 9})
+    told = embedder_settings(given, Path("m"), 2)
+    assert (told.num_threads, told.max_model_len, told.data_type) == (2, 9, "auto")
+    assert told.max_num_seqs == given.face.max_num_seqs
 
 
 def test_when_the_engine_dies_serve_and_callers_hear_of_it() -> None:
