@@ -15,7 +15,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
@@ -23,42 +24,13 @@ from serving.answer import Answer
 from serving.kv_rows import KvRows, Rearrangement
 from serving.logprobs import prompt_logprobs, token_logprobs
 from serving.prefill_pace import MAX_PREFILL_CHUNK, PrefillPace, chunk_size
+from serving.prefix_cache import MIN_TOKENS, PrefixCache, best_prefix
 from serving.request_limits import answer_length, check_token_ids
 from serving.sampling import RowSampler, sample
-from serving.step_model import Logits, StepModel, TokenIds
+from serving.sequence import Sequence
+from serving.step_model import Logits, StepModel
 from serving.tokenizer import Tokenizer
 from serving.types import Chunk, GenerateRequest, Occupancy, PromptInfo
-
-
-@dataclass(slots=True, eq=False)
-class Sequence:
-    """One choice of one request, from its prompt to its last token."""
-
-    request: GenerateRequest
-    index: int
-    prompt_ids: TokenIds  # [prompt tokens]
-    prompt_text: str
-    max_tokens: int
-    answer: Answer
-    sampler: RowSampler
-    kv_bytes: int  # promised to it until it leaves
-    arrived_s: float
-    queue_s: float = 0.0
-    num_in_kv: int = 0  # tokens whose keys and values are in its row
-    last_token: int = -1
-    passed_over: int = 0  # prompt tokens that others were let read first
-    prompt_logits: list[Logits] = field(default_factory=list)  # only if prompt logprobs are wanted
-    finished: bool = False
-
-    @property
-    def num_unread(self) -> int:
-        """Prompt tokens still to be read."""
-        return len(self.prompt_ids) - self.num_in_kv
-
-    @property
-    def wants_prompt_logprobs(self) -> bool:
-        return self.request.sampling.prompt_logprobs and self.index == 0
-
 
 Output = tuple[Sequence, Chunk]
 
@@ -71,6 +43,8 @@ class ContinuousBatcher:
         model: StepModel,
         tokenizer: Tokenizer,
         kv_cache_bytes: int,
+        *,
+        prefix_caching: bool = False,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._model = model
@@ -81,6 +55,8 @@ class ContinuousBatcher:
         self._pace = PrefillPace()
         self._allowance = 0  # prompt tokens that may be read before the next decode step
         self._rows: KvRows[Sequence] = KvRows(model.num_rows - 1)
+        self._caches = prefix_caching
+        self._cache = PrefixCache()
         self._waiting: deque[Sequence] = deque()
         self._reading: list[Sequence] = []  # in order of arrival
 
@@ -160,12 +136,40 @@ class ContinuousBatcher:
         while self._waiting and not self._rows.full:
             sequence = self._waiting[0]
             if self._kv_bytes_used + sequence.kv_bytes > self._kv_bytes_total:
-                return  # strictly in order: a small request may not starve a large one
+                break  # strictly in order: a small request may not starve a large one
             self._waiting.popleft()
             self._kv_bytes_used += sequence.kv_bytes
-            self._rows.join(sequence)
+            self._take_row(sequence)
             self._reading.append(sequence)
             sequence.queue_s = self._clock() - sequence.arrived_s
+        self._shrink_cache()
+
+    def _take_row(self, sequence: Sequence) -> None:
+        """Seat it, with what of its prompt is in some row already."""
+        found = None
+        if self._caches and not sequence.wants_prompt_logprobs:
+            seated = ((self._rows.row_of(each), each.prompt_read) for each in self._rows.owners)
+            found = best_prefix(sequence.prompt_ids, chain(self._cache.prompts(), seated))
+        if found is None:
+            self._cache.forget(self._rows.join(sequence, self._unused_row()))
+            return
+        source, length = found
+        row = self._rows.join(sequence, source if source in self._cache else self._unused_row())
+        self._cache.forget(row)
+        if row != source:
+            self._model.move_row(source, row, length)
+        sequence.num_in_kv = sequence.num_cached = length
+
+    def _unused_row(self) -> int | None:
+        """The lowest free row that holds no prompt, or None if all do."""
+        return next((row for row in self._rows.free if row not in self._cache), None)
+
+    def _shrink_cache(self) -> None:
+        """Prompts that are kept have the memory that sequences leave."""
+        token_bytes = self._model.kv_bytes_per_token
+        room = (self._kv_bytes_total - self._kv_bytes_used) // token_bytes
+        while self._cache.num_tokens > room:
+            self._model.release_row(self._cache.forget_oldest())
 
     def _next_to_read(self) -> Sequence:
         """The shortest remaining prompt first, but being passed over shortens what counts."""
@@ -197,7 +201,9 @@ class ContinuousBatcher:
         siblings = [
             other
             for other in self._reading
-            if other.request is sequence.request and other is not sequence and not other.num_in_kv
+            if other.request is sequence.request
+            and other is not sequence
+            and other.num_in_kv == other.num_cached
         ]
         outputs = []
         for sibling in siblings:
@@ -256,14 +262,33 @@ class ContinuousBatcher:
     def _leave(self, sequence: Sequence) -> None:
         if sequence in self._reading:
             self._reading.remove(sequence)
-        self._rearrange(self._rows.leave(sequence))
+        row, change = self._rows.row_of(sequence), self._rows.leave(sequence)
+        if self._caches and len(sequence.prompt_read) >= MIN_TOKENS:
+            self._keep(sequence, row, change)
+        self._rearrange(change)
         self._kv_bytes_used -= sequence.kv_bytes
+        self._shrink_cache()
+
+    def _keep(self, sequence: Sequence, row: int, change: Rearrangement[Sequence]) -> None:
+        """Remember its prompt: where it is, or in an unused row if another moves to its place."""
+        prompt = sequence.prompt_read
+        if not change.moves:
+            self._cache.keep(row, prompt, sequence.num_in_kv)
+            return
+        taken = {move.source for move in change.moves} | {row}
+        unused = (each for each in self._rows.free if each not in self._cache)
+        spare = next((each for each in unused if each not in taken), None)
+        if spare is not None:
+            self._model.move_row(row, spare, len(prompt))
+            self._cache.keep(spare, prompt, len(prompt))
 
     def _rearrange(self, change: Rearrangement[Sequence]) -> None:
         for move in change.moves:
+            self._cache.forget(move.target)
             self._model.move_row(move.source, move.target, move.owner.num_in_kv)
         for row in change.vacated:
-            self._model.release_row(row)
+            if row not in self._cache:
+                self._model.release_row(row)
 
     def _prompt_info(self, sequence: Sequence) -> PromptInfo:
         """What a request's first chunk tells about its prompt."""

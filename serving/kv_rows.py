@@ -55,12 +55,28 @@ class KvRows(Generic[Owner]):
         """Owners of rows 0 … B-1, in this order."""
         return self._decoding
 
+    @property
+    def owners(self) -> list[Owner]:
+        """Who sits in some row."""
+        return list(self._row_of)
+
+    @property
+    def free(self) -> list[int]:
+        """Rows that nobody sits in, the lowest first."""
+        return sorted(self._free)
+
     def row_of(self, owner: Owner) -> int:
         return self._row_of[owner]
 
-    def join(self, owner: Owner) -> int:
-        """A row for a sequence that begins to read its prompt: where it will decode, if it can."""
-        row = heapq.heappop(self._free)
+    def join(self, owner: Owner, row: int | None = None) -> int:
+        """A row for a sequence that begins to read its prompt: where it will decode, if it can,
+        or the free row that is asked for.
+        """
+        if row is None:
+            row = heapq.heappop(self._free)
+        else:
+            self._free.remove(row)
+            heapq.heapify(self._free)
         self._seat(owner, row)
         return row
 

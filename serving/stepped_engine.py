@@ -18,6 +18,10 @@ from serving.types import EngineSettings
 class SteppedEngine(BatchedEngine):
     """An engine whose model runs in `ContinuousBatcher`."""
 
+    # Whether pieces of a prompt give bit for bit what the whole prompt gives, so that beginnings
+    # may be used again and nobody notices.
+    prefix_caching = False
+
     def __init__(self, settings: EngineSettings) -> None:
         super().__init__(settings)
         self._model: StepModel | None = None
@@ -34,6 +38,7 @@ class SteppedEngine(BatchedEngine):
             model,
             self.open_tokenizer(model.vocab_size),
             kv_cache_bytes(all_rows, self.settings.kv_cache_bytes),
+            prefix_caching=self.prefix_caching,
         )
 
     def close(self) -> None:

@@ -6,12 +6,18 @@ torch nor a GPU.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from serving.conversion.manifest import converted_folder
+from serving.engine import nearest
 from serving.errors import ConfigError
 from serving.step_model import StepModel
 from serving.stepped_engine import SteppedEngine
 from serving.types import EngineSettings
 
+PREFIX_CACHING = "enable_prefix_caching"
+OPTIONS = {PREFIX_CACHING: True}
 DATA_TYPES = ("auto", "int8", "int4")  # auto: the finest that has been converted
 
 
@@ -26,11 +32,7 @@ class OnnxEngine(SteppedEngine):
                 "data_type: int8",
                 param="data_type",
             )
-        for key in settings.engine_kwargs:
-            raise ConfigError(
-                f"engine_kwargs: the onnx engine has no option '{key}'; leave it out",
-                param="engine_kwargs",
-            )
+        self.prefix_caching = checked_options(settings.engine_kwargs)[PREFIX_CACHING]
 
     def open_model(self) -> StepModel:
         from serving.engines.onnx_decoder import OnnxDecoder
@@ -41,3 +43,19 @@ class OnnxEngine(SteppedEngine):
             max_model_len=self.settings.max_model_len,
             num_threads=self.settings.num_threads,
         )
+
+
+def checked_options(engine_kwargs: Mapping[str, Any]) -> dict[str, bool]:
+    """Our defaults with what the operator set; raises ConfigError naming what is wrong."""
+    for key, value in engine_kwargs.items():
+        if key not in OPTIONS:
+            raise ConfigError(
+                f"engine_kwargs: the onnx engine has no option '{key}'"
+                f"{nearest(key, list(OPTIONS))}; it has {' and '.join(OPTIONS)}",
+                param="engine_kwargs",
+            )
+        if not isinstance(value, bool):
+            raise ConfigError(
+                f"engine_kwargs: {key} is true or false, not {value!r}", param="engine_kwargs"
+            )
+    return {**OPTIONS, **engine_kwargs}
