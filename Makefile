@@ -56,7 +56,7 @@ test-vllm: .cache/vllm/installed.txt
 
 # Libraries of other engines, in environments of their own: make test-engines, or one of them as
 # make test-llama-cpp, which runs tests/llama_cpp with what requirements/llama-cpp.txt names.
-ENGINE_SETS := transformers
+ENGINE_SETS := transformers optimum
 test-engines: $(ENGINE_SETS:%=test-%)
 
 $(ENGINE_SETS:%=test-%): test-%: .cache/%/installed.txt
@@ -128,8 +128,10 @@ lock: $(UV)
 	$(COMPILE) .cache/lock/convert.in --output-file requirements/convert.txt
 	$(COMPILE) pyproject.toml --extra transformers requirements/transformers.in \
 		--constraint requirements/dev.txt --output-file requirements/transformers.txt
+	$(COMPILE) requirements/optimum.in --output-file requirements/optimum.txt
 	@# GPU libraries follow from the torch that is installed; one for CPUs only needs none.
-	@sed -i -E '/^(nvidia|cuda|triton)/d' requirements/convert.txt requirements/transformers.txt
+	@sed -i -E '/^(nvidia|cuda|triton)/d' requirements/convert.txt requirements/transformers.txt \
+		requirements/optimum.txt
 
 	@# torch for CPUs is on an index, or in a folder, of its own: name it to pip and to uv.
 	UV_FIND_LINKS="$$PIP_FIND_LINKS" $(UV) pip compile --quiet --python-version 3.11 --no-annotate \
