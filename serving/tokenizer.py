@@ -98,7 +98,7 @@ def _load(folder: Path, *, trust_remote_code: bool) -> Any:
         return AutoTokenizer.from_pretrained(
             str(folder), trust_remote_code=trust_remote_code, local_files_only=True
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = str(error).partition("\n")[0].strip(" :")
         raise ConfigError(
             f"model_name: {folder} has no readable tokenizer ({reason}); copy tokenizer.json and "

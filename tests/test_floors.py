@@ -27,7 +27,8 @@ HOMES = {
         "serving/http/ray_metrics.py",
         "serving/serve_resources.py",
     },
-    "onnxruntime": {"serving/engines/onnx_decoder.py"},
+    "onnxruntime": {"serving/engines/onnx_decoder.py", "serving/engines/optimum_decoder.py"},
+    "optimum": {"serving/engines/optimum_decoder.py"},
     "transformers": {
         "serving/tokenizer.py",
         "serving/engines/transformers_cache.py",
@@ -37,6 +38,7 @@ HOMES = {
     "tokenizers": {"serving/tokenizer.py", "inference/bench/prompts/tokenizer.py"},
     "huggingface_hub": {"serving/model_source.py"},
     "torch": {
+        "serving/engines/optimum_decoder.py",
         "serving/engines/transformers.py",
         "serving/engines/transformers_cache.py",
         "serving/engines/transformers_choice.py",

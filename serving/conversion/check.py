@@ -49,7 +49,7 @@ class Deviation:
 def check(model_dir: Path, folder: Path, *, trust_remote_code: bool = False) -> Deviation:
     """Compares both on TEXT; raises ConfigError if the converted model is another model."""
     num_tokens = min(MAX_TOKENS, read_manifest(folder).max_model_len)
-    wanted, token_ids = _read_with_transformers(model_dir, num_tokens, trust_remote_code)
+    wanted, token_ids = read_with_transformers(model_dir, num_tokens, trust_remote_code)
     deviation = compare(_read_with_decoder(folder, token_ids), wanted)
     if deviation.error > MAX_ERROR:
         raise ConfigError(
@@ -66,7 +66,7 @@ def compare(got: Logits, wanted: Logits) -> Deviation:
     return Deviation(error, agreement)
 
 
-def _read_with_transformers(
+def read_with_transformers(
     model_dir: Path, num_tokens: int, trust_remote_code: bool
 ) -> tuple[Logits, npt.NDArray[np.int64]]:
     from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -30,6 +30,6 @@ def test_another_model_is_refused(tmp_path, monkeypatch):
     module = "serving.conversion.check."
     monkeypatch.setattr(module + manifest, lambda folder: type("M", (), {"max_model_len": 99}))
     monkeypatch.setattr(module + reader, lambda folder, token_ids: -WANTED)
-    monkeypatch.setattr(module + "_read_with_transformers", lambda *_: (WANTED, np.arange(20)))
+    monkeypatch.setattr(module + "read_with_transformers", lambda *_: (WANTED, np.arange(20)))
     with pytest.raises(ConfigError, match="does not answer as its checkpoint does"):
         check(tmp_path, tmp_path / "onnx")
