@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from serving.batcher import Batcher
-from serving.engine import CAPABILITIES
+from serving.engine import CAPABILITIES, not_installed
 from serving.errors import EngineDead
 from serving.step_thread import StepThread
 from serving.tokenizer import CheckpointTokenizer
@@ -34,7 +34,11 @@ class BatchedEngine(ABC):
         """Free what `open_batcher` took, if half-way only; blocks, safe to call twice."""
 
     async def load(self) -> None:
-        self._steps = StepThread(await asyncio.to_thread(self.open_batcher))
+        try:
+            batcher = await asyncio.to_thread(self.open_batcher)
+        except ModuleNotFoundError as error:  # an engine's library is imported when it is needed
+            raise not_installed(type(self).__name__, error) from error
+        self._steps = StepThread(batcher)
 
     def open_tokenizer(self, vocab_size: int) -> CheckpointTokenizer:
         """The checkpoint's; without a chat template the engine takes no messages."""
