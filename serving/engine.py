@@ -19,6 +19,7 @@ ENGINES = {
     "onnx": "serving.engines.onnx:OnnxEngine",
     "openvino": "serving.engines.openvino:OpenVINOEngine",
     "transformers": "serving.engines.transformers:TransformersEngine",
+    "optimum": "serving.engines.optimum:OptimumEngine",
     "echo": "serving.engines.echo:EchoEngine",
 }
 
@@ -75,6 +76,14 @@ def nearest(word: str, known: list[str]) -> str:
     return f" (did you mean '{match[0]}'?)" if match else ""
 
 
+def not_installed(engine: str, error: ModuleNotFoundError) -> ConfigError:
+    """The one sentence for an engine whose library is not here."""
+    return ConfigError(
+        f"engine: '{engine}' needs the Python module '{error.name}', which is not installed here",
+        param="engine",
+    )
+
+
 def create_engine(name: str, settings: EngineSettings) -> Engine:
     """The engine called `name` in ENGINES, or the class that `package.module:Class` names.
 
@@ -94,10 +103,7 @@ def find_class(name: str, table: Mapping[str, str]) -> Any:
     try:
         return getattr(importlib.import_module(module_name), class_name)
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"engine: '{name}' needs the Python module '{error.name}', which is not installed here",
-            param="engine",
-        ) from error
+        raise not_installed(name, error) from error
     except AttributeError as error:
         raise ConfigError(
             f"engine: module {module_name} has no class {class_name}", param="engine"

@@ -99,7 +99,7 @@ def load_tokenizer(folder: Path, *, trust_remote_code: bool) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(
             str(folder), trust_remote_code=trust_remote_code, local_files_only=True
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _no_tokenizer(folder, str(error).partition("\n")[0].strip(" :")) from error
     # Of some models transformers makes one without any file, and without any word.
     if len(tokenizer) <= len(tokenizer.all_special_ids):

@@ -29,7 +29,8 @@ HOMES = {
     },
     "openvino": {"serving/engines/openvino_worker.py"},
     "openvino_genai": {"serving/engines/openvino_worker.py"},
-    "onnxruntime": {"serving/engines/onnx_session.py"},
+    "onnxruntime": {"serving/engines/onnx_session.py", "serving/engines/optimum_decoder.py"},
+    "optimum": {"serving/engines/optimum_decoder.py"},
     "transformers": {
         "serving/tokenizer.py",
         "serving/engines/transformers_cache.py",
@@ -39,6 +40,7 @@ HOMES = {
     "tokenizers": {"serving/tokenizer.py", "inference/bench/prompts/tokenizer.py"},
     "huggingface_hub": {"serving/model_source.py"},
     "torch": {
+        "serving/engines/optimum_decoder.py",
         "serving/engines/transformers.py",
         "serving/engines/transformers_cache.py",
         "serving/engines/transformers_choice.py",

@@ -43,6 +43,7 @@ class EngineEnvironment:
 ENVIRONMENTS = {
     VLLM: EngineEnvironment("vllm", "vllm"),
     "transformers": EngineEnvironment("torch", "transformers"),
+    "optimum": EngineEnvironment("optimum", "optimum"),
 }
 
 

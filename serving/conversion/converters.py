@@ -33,6 +33,7 @@ CONVERTERS: Mapping[str, Converter] = {
         "serving.conversion.encoder", "convert", ("auto", "int8", "float32")
     ),
     "vllm": Converter("serving.conversion.to_w8a8", "convert", ("int8",)),
+    "optimum": Converter("serving.conversion.to_optimum", "optimum", ("int8",)),
     "openvino": Converter("serving.conversion.to_openvino", "convert-openvino", ("int8", "int4")),
 }
 

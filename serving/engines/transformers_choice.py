@@ -97,7 +97,7 @@ class Exam:
 
     def __init__(self, model: CausalModel, num_tokens: int) -> None:
         self.max_error = MAX_ERROR.get(model.data_type, MAX_ERROR_IN_16_BITS)
-        vocab_size = model.model.get_input_embeddings().weight.shape[0]
+        vocab_size = model.config.vocab_size
         self._tokens: TokenIds = np.random.default_rng(0).integers(0, vocab_size, num_tokens)
         self._wanted = self._read(model, num_tokens)
         if not np.isfinite(self._wanted).all():

@@ -153,8 +153,8 @@ def _fits_int4(linear: Any) -> bool:
 
 
 def _linears(model: Any) -> Iterator[tuple[Any, str, Any]]:
-    """Every plain linear layer: who holds it, by which name, and itself."""
-    for holder in list(model.modules()):
+    """Every plain linear layer: who holds it, by which name, and itself. None is held on to."""
+    for holder in [each for each in model.modules() if type(each) is not torch.nn.Linear]:
         for name, child in list(holder.named_children()):
             if type(child) is torch.nn.Linear:
                 yield holder, name, child

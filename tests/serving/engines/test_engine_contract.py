@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+
 import pytest
 
 from serving.engine import create_engine
@@ -19,6 +22,14 @@ CASES = (
 @pytest.fixture(params=CASES, ids=lambda each: each.engine)
 def case(request):
     return request.param
+
+
+@pytest.mark.parametrize("engine", ["transformers", "optimum"])
+def test_an_engine_without_its_library_says_so(engine, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    made = create_engine(engine, settings(CASES[0]))
+    with pytest.raises(ConfigError, match="needs the Python module 'torch'"):
+        asyncio.run(made.load())
 
 
 def test_an_unknown_engine_is_refused_with_the_nearest():
