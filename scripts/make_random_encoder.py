@@ -53,9 +53,11 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "modernbert": SIZES | SPECIAL_IDS | {"local_attention": 16},
     "mpnet": BEHIND_PADDING,
     "nomic_bert": SIZES,
+    "qwen3": SIZES | {"num_key_value_heads": 2, "head_dim": 16},
     "roberta": BEHIND_PADDING,
     "xlm-roberta": BEHIND_PADDING,
 }
+LAST_TOKEN = {"qwen3"}  # families whose texts are their last token; the others are the mean
 
 
 def main() -> None:
@@ -77,10 +79,12 @@ def make_encoder(family: str, out: Path, *, matryoshka: bool) -> None:
         family, made.get_vocab_size(), {"is_matryoshka": True} if matryoshka else {}
     )
     model.save_pretrained(out)
-    for name, content in SENTENCE_FILES.items():
+    last = family in LAST_TOKEN
+    for name, content in sentence_files(last=last).items():
         (out / name).parent.mkdir(exist_ok=True)
         write_json(out / name, content)
-    write_json(out / "expected.json", {text: vector(out, model, text) for text in TEXTS})
+    vectors = {text: vector(out, model, text, last=last) for text in TEXTS}
+    write_json(out / "expected.json", vectors)
 
 
 def random_model(family: str, vocab_size: int, extra: dict[str, Any]) -> Any:
@@ -95,12 +99,13 @@ def random_model(family: str, vocab_size: int, extra: dict[str, Any]) -> Any:
     return model
 
 
-def vector(folder: Path, model: Any, text: str) -> list[float]:
-    """The mean of a text's last hidden states, as a unit vector."""
+def vector(folder: Path, model: Any, text: str, *, last: bool) -> list[float]:
+    """The mean of a text's last hidden states, or the last of them, as a unit vector."""
     ids = AutoTokenizer.from_pretrained(folder)(text, return_tensors="pt")["input_ids"]
     with torch.no_grad():
-        mean = model(input_ids=ids).last_hidden_state[0].mean(dim=0)
-    numbers: list[float] = torch.nn.functional.normalize(mean, dim=0).tolist()
+        hidden = model(input_ids=ids).last_hidden_state[0]
+    pooled = hidden[-1] if last else hidden.mean(dim=0)
+    numbers: list[float] = torch.nn.functional.normalize(pooled, dim=0).tolist()
     return [round(number, 8) for number in numbers]
 
 
@@ -130,19 +135,23 @@ TOKENIZER_CONFIG = {
     "mask_token": "[MASK]",
 }
 MODULES = "sentence_transformers.models."
-SENTENCE_FILES: dict[str, object] = {
-    "modules.json": [
-        {"idx": 0, "name": "0", "path": "", "type": f"{MODULES}Transformer"},
-        {"idx": 1, "name": "1", "path": "1_Pooling", "type": f"{MODULES}Pooling"},
-        {"idx": 2, "name": "2", "path": "2_Normalize", "type": f"{MODULES}Normalize"},
-    ],
-    "1_Pooling/config.json": {
-        "word_embedding_dimension": 64,
-        "pooling_mode_cls_token": False,
-        "pooling_mode_mean_tokens": True,
-    },
-    "sentence_bert_config.json": {"max_seq_length": 48, "do_lower_case": False},
-}
+
+
+def sentence_files(*, last: bool) -> dict[str, object]:
+    """What sentence-transformers writes beside a checkpoint."""
+    return {
+        "modules.json": [
+            {"idx": 0, "name": "0", "path": "", "type": f"{MODULES}Transformer"},
+            {"idx": 1, "name": "1", "path": "1_Pooling", "type": f"{MODULES}Pooling"},
+            {"idx": 2, "name": "2", "path": "2_Normalize", "type": f"{MODULES}Normalize"},
+        ],
+        "1_Pooling/config.json": {
+            "word_embedding_dimension": 64,
+            "pooling_mode_mean_tokens": not last,
+            "pooling_mode_lasttoken": last,
+        },
+        "sentence_bert_config.json": {"max_seq_length": 48, "do_lower_case": False},
+    }
 
 
 def write_json(path: Path, value: object) -> None:

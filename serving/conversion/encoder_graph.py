@@ -58,6 +58,7 @@ def load_checkpoint(model_dir: Path, *, trust_remote_code: bool = False) -> Chec
         reason = str(error).strip().partition("\n")[0]
         raise ConfigError(f"{model_dir} cannot be loaded by transformers ({reason})") from error
     config = model.config
+    config.use_cache = False  # of a decoder: its keys and values are read once
     pad_token_id = int(config.pad_token_id or 0)
     skipped = pad_token_id + 1 if config.model_type in OFFSET_POSITIONS else 0
     return Checkpoint(

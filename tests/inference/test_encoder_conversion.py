@@ -29,6 +29,7 @@ FAMILIES = (
     "modernbert",
     "mpnet",
     "nomic_bert",
+    "qwen3",
     "roberta",
     "xlm-roberta",
 )
