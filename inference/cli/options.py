@@ -51,7 +51,19 @@ ServedModelName = Annotated[
 Engine = Annotated[
     str | None,
     typer.Option(
-        help="onnx, echo, or package.module:Class. [dim](default: onnx)[/dim]",
+        help="onnx, openvino, vllm, transformers, optimum, echo, or package.module:Class. "
+        "[dim](default: what --target-device means, else onnx)[/dim]",
+        rich_help_panel=MODEL,
+    ),
+]
+TargetDevice = Annotated[
+    str | None,
+    typer.Option(help="Whose CPU it is: AMD or INTEL.", rich_help_panel=MODEL, show_default=False),
+]
+DataType = Annotated[
+    str | None,
+    typer.Option(
+        help="How weights are kept, as the engine knows it: int8, int4, bfloat16, …",
         rich_help_panel=MODEL,
     ),
 ]

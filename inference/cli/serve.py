@@ -30,6 +30,8 @@ def serve(  # noqa: PLR0917  (the command line passes them by name)
     proxy: options.Proxy = "haproxy",
     served_model_name: options.ServedModelName = None,
     engine: options.Engine = None,
+    target_device: options.TargetDevice = None,
+    data_type: options.DataType = None,
     batch_size: options.BatchSize = None,
     max_model_len: options.MaxModelLen = None,
     max_queued_requests: options.MaxQueuedRequests = None,
@@ -41,6 +43,8 @@ def serve(  # noqa: PLR0917  (the command line passes them by name)
     model = {
         "served_model_name": served_model_name,
         "engine": engine,
+        "target_device": target_device,
+        "data_type": data_type,
         "batch_size": batch_size,
         "max_model_len": max_model_len,
         "max_queued_requests": max_queued_requests,
@@ -69,7 +73,8 @@ def read(
             )
         return local_config.from_file(path, host=host, port=port, proxy=proxy)
     given.setdefault("num_threads", preflight.num_cpus())
-    given.setdefault("engine", "onnx")
+    if "target_device" not in given:
+        given.setdefault("engine", "onnx")
     args = ApplicationArgs(model_name=target, **given)
     return local_config.from_args(
         args,

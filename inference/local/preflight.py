@@ -15,6 +15,7 @@ from inference.local.engine_environments import check_environment
 from serving.conversion.manifest import converted_folder, read_manifest
 from serving.cpu.deployment import NEED_NO_FILES, engine_name, engine_of
 from serving.cpu.engines import KNOWN
+from serving.engines.openvino import find_model
 from serving.errors import ConfigError
 from serving.gpu.gpu_arithmetic import check_replicas
 from serving.http.auth import ApiKeys
@@ -61,7 +62,10 @@ def check_model(application: Application) -> None:
         return
     if folder is None:
         raise no_such_folder(args.model_name)
-    if engine_name(settings, folder) in ONNX:
+    engine = engine_name(settings, folder)
+    if engine == "openvino":
+        find_model(folder, args.data_type or "auto")
+    if engine in ONNX:
         check_memory(check_folder(folder), args.kv_cache_bytes or 0, available_bytes())
 
 
