@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from inference.local.environment import Proxy as ProxyName
+from serving.engine import ENGINES
 
 MODEL = "The model"
 WHERE = "Where it answers"
@@ -51,7 +52,7 @@ ServedModelName = Annotated[
 Engine = Annotated[
     str | None,
     typer.Option(
-        help="onnx, echo, or package.module:Class. [dim](default: onnx)[/dim]",
+        help=f"{', '.join(ENGINES)}, or package.module:Class. [dim](default: onnx)[/dim]",
         rich_help_panel=MODEL,
     ),
 ]

@@ -8,6 +8,7 @@ which the log says when the model is loaded.
 from __future__ import annotations
 
 from serving.errors import ConfigError
+from serving.memory import give_back
 from serving.model_len import model_len
 from serving.step_model import StepModel
 from serving.stepped_engine import SteppedEngine
@@ -48,3 +49,7 @@ class TransformersEngine(SteppedEngine):
         )
         length = model_len(model.max_model_len, settings.max_model_len)
         return open_decoder(model, settings.max_num_seqs + 1, length)
+
+    def close(self) -> None:
+        super().close()
+        give_back()
