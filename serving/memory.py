@@ -1,4 +1,4 @@
-"""How much memory this process may still use: what the machine has free, cut by its cgroup."""
+"""Memory this process may still use: what the machine has free, cut by its cgroup."""
 
 from __future__ import annotations
 

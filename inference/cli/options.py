@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from inference.args import VLLM
 from inference.local.environment import Proxy as ProxyName
+from serving.engine import ENGINES
 
 MODEL = "The model"
 WHERE = "Where it answers"
@@ -51,7 +53,7 @@ ServedModelName = Annotated[
 Engine = Annotated[
     str | None,
     typer.Option(
-        help="onnx, openvino, vllm, transformers, optimum, echo, or package.module:Class. "
+        help=f"{', '.join([*ENGINES, VLLM])}, or package.module:Class. "
         "[dim](default: what --target-device means, else onnx)[/dim]",
         rich_help_panel=MODEL,
     ),

@@ -28,7 +28,7 @@ DATA_TYPES = ("int8", "int4", "bfloat16", "float32")
 
 
 def open_demo(data_type: str, folder: Path = DEMO_MODEL, num_rows: int = 9) -> RowsDecoder:
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     model = load_model(folder, data_type, trust_remote_code=False)
     decoder = open_decoder(model, num_rows, MAX_MODEL_LEN)
     assert isinstance(decoder, RowsDecoder)
@@ -75,7 +75,7 @@ def test_a_row_decodes_the_same_beside_one_of_several_blocks(decoder):
     np.testing.assert_array_equal(together[0], alone[0])
 
 
-@pytest.mark.parametrize("size", [4, 64, 255])
+@pytest.mark.parametrize("size", [7, 64, 255])
 def test_chunks_give_what_the_whole_prompt_gives(decoder, size):
     """In float32 the last rows of a product take another kernel: equal up to rounding."""
     tokens = prompt(BLOCK + 27)
@@ -143,17 +143,17 @@ def test_kv_bytes_per_token_counts_keys_and_values_of_all_layers():
 def test_only_used_tokens_cost_memory_and_released_rows_give_it_back():
     decoder = open_demo("float32", num_rows=64)
     for _ in range(3):
-        read(decoder, 0, prompt(1024))  # what torch itself keeps for its work
+        read(decoder, 0, prompt(512))  # what torch itself keeps for its work
     process = psutil.Process()
     at_rest = process.memory_info().rss
-    row_bytes = 1024 * decoder.kv_bytes_per_token
-    for row in range(1, 33):
-        read(decoder, row, prompt(1024))
+    row_bytes = 512 * decoder.kv_bytes_per_token
+    for row in range(1, 17):
+        read(decoder, row, prompt(512))
     used = process.memory_info().rss - at_rest
-    for row in range(1, 33):
+    for row in range(1, 17):
         decoder.release_row(row)
     kept = process.memory_info().rss - at_rest
-    assert used == pytest.approx(32 * row_bytes, rel=0.2)
+    assert used == pytest.approx(16 * row_bytes, rel=0.25)
     assert kept < used / 4
     decoder.close()
 
