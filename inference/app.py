@@ -15,6 +15,7 @@ from inference.args import GPU_ARGUMENTS, VLLM, ApplicationArgs, TargetDevice
 from inference.cpu_placement import DEPLOYMENT, actor_options
 from inference.gpu_settings import gpu_settings
 from inference.names import default_name, given
+from serving.cpu.auto_engine import AUTO
 from serving.cpu.deployment import CPUDeployment, CPUSettings
 from serving.cpu.engines import KNOWN
 from serving.engine import check_name
@@ -93,6 +94,7 @@ def cpu_settings(args: ApplicationArgs) -> CPUSettings:
         model_name=args.model_name,
         engine=choose_engine(args),
         engine_is_named=args.engine is not None,
+        engine_reason=engine_reason(args),
         num_threads=args.num_threads,
         target_device=args.target_device,
         **given(replicas_per_socket=args.replicas_per_socket, pin_cores=args.pin_cores),
@@ -123,7 +125,7 @@ def choose_engine(args: ApplicationArgs) -> str:
     if args.engine is None:
         assert args.target_device is not None  # or the model runs on GPUs
         return CPU_ENGINES[args.target_device]
-    check_name(args.engine, {*KNOWN, VLLM})
+    check_name(args.engine, {*KNOWN, VLLM, AUTO})
     return args.engine
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from inference.app import cpu_settings
 from inference.local.config import Application, LocalConfig
 from inference.names import default_name
-from serving.cpu.deployment import engine_name
+from serving.cpu.deployment import with_actual_engine
 from serving.embedder import EMBEDDERS
 from serving.model_source import find_folder
 
@@ -66,7 +66,7 @@ def embeds(application: Application) -> bool:
     folder = find_folder(args.model_name)
     if folder is None or args.uses_vllm:
         return False
-    return engine_name(cpu_settings(args), folder) in EMBEDDERS
+    return with_actual_engine(cpu_settings(args), folder).engine in EMBEDDERS
 
 
 def examples(url: str, model: str, calls: tuple[str, str]) -> list[str]:

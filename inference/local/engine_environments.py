@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from inference.args import VLLM, ApplicationArgs
+from serving.cpu.auto_engine import AUTO, choose_engine, is_installed
+from serving.cpu.processor import this_processor
 from serving.errors import ConfigError
-from serving.model_source import PACKAGES_ROOT
+from serving.model_source import PACKAGES_ROOT, find_folder
 
 CACHE = PACKAGES_ROOT / ".cache"
 
@@ -51,7 +53,16 @@ def engine_of(args: ApplicationArgs) -> str | None:
     """The engine whose environment counts; vLLM on GPUs is installed by whoever has some."""
     if args.uses_vllm:
         return VLLM if args.vllm_on_cpu else None
-    return args.engine
+    folder = find_folder(args.model_name)
+    if args.engine != AUTO or folder is None:
+        return args.engine
+    return choose_engine(folder, this_processor(), args.batch_size, usable=is_here).engine
+
+
+def is_here(engine: str) -> bool:
+    """Whether some environment of this machine has the engine's library."""
+    environment = ENVIRONMENTS.get(engine)
+    return is_installed(engine) or (environment is not None and environment.is_made)
 
 
 def check_environment(args: ApplicationArgs) -> None:

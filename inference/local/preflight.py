@@ -13,7 +13,7 @@ from inference.local import ports
 from inference.local.config import Application, LocalConfig
 from inference.local.engine_environments import check_environment
 from serving.conversion.manifest import converted_folder, read_manifest
-from serving.cpu.deployment import NEED_NO_FILES, engine_name, engine_of
+from serving.cpu.deployment import NEED_NO_FILES, engine_of, with_actual_engine
 from serving.cpu.engines import KNOWN
 from serving.engines.openvino import find_model
 from serving.errors import ConfigError
@@ -56,16 +56,16 @@ def check_model(application: Application) -> None:
         return
     settings = cpu_settings(args)
     folder = find_folder(args.model_name)
+    settings = with_actual_engine(settings, folder or Path(args.model_name))
     if settings.engine in KNOWN:  # a user's own is imported where it runs, not here
         engine_of(settings, folder or Path(args.model_name), args.num_threads or 1)
     if settings.engine in NEED_NO_FILES or (folder is None and is_hub_id(args.model_name)):
         return
     if folder is None:
         raise no_such_folder(args.model_name)
-    engine = engine_name(settings, folder)
-    if engine == "openvino":
-        find_model(folder, args.data_type or "auto")
-    if engine in ONNX:
+    if settings.engine == "openvino":
+        find_model(folder, settings.engine_settings.get("data_type", "auto"))
+    if settings.engine in ONNX:
         check_memory(check_folder(folder), args.kv_cache_bytes or 0, available_bytes())
 
 

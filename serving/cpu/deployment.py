@@ -10,13 +10,14 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from starlette.types import ASGIApp
 
+from serving.cpu.auto_engine import AUTO, choose_engine
 from serving.cpu.core_plan import Wanted
 from serving.cpu.engine_cores import EngineCores, take_cores
 from serving.cpu.engines import KNOWN, actual_engine
@@ -45,6 +46,7 @@ class CPUSettings:
     engine: str
     face: FaceSettings
     engine_is_named: bool = True  # by the operator; otherwise it is the device's usual one
+    engine_reason: str = ""  # why this engine, for the log and /health
     engine_settings: Mapping[str, Any] = field(default_factory=dict)  # of EngineSettings
     num_threads: int | None = None  # None: as many CPUs as Ray gave the replica
     replicas_per_socket: int | None = None  # each has its part of one socket's cores
@@ -71,20 +73,26 @@ class CPUDeployment:
         self._cores = await cores(settings)
         with self._cores.starting_engine():
             folder = await _folder(settings)
-            name = engine_name(settings, folder)
+            settings = with_actual_engine(settings, folder)
             self._engine = engine_of(settings, folder, self._cores.use.num_threads)
-            self._face = self._create_face(settings, name)
+            self._face = self._create_face(settings)
             await self._load()
-        logger.info("%s answers, engine %s", settings.face.model_id, name)
+        logger.info(
+            "%s answers, engine %s: %s",
+            settings.face.model_id,
+            settings.engine,
+            settings.engine_reason,
+        )
 
-    def _create_face(self, settings: CPUSettings, engine_name: str) -> ReplicaFace:
+    def _create_face(self, settings: CPUSettings) -> ReplicaFace:
         from serving.http.ray_metrics import RaySink  # Ray is sure to be here, in its replica
         from serving.serve_resources import all_replicas
 
         return ReplicaFace(
             with_proxy(settings.face),
             self._engine,
-            engine_name,
+            settings.engine,
+            engine_reason=settings.engine_reason,
             sinks=[RaySink(settings.face.model_id)],
             resources=all_replicas(self._cores.num_cpus),
             cpu=self._cores.use,
@@ -143,14 +151,27 @@ async def _folder(settings: CPUSettings) -> Path:
     return await asyncio.to_thread(partial(fetch_model, settings.model_name, token=token))
 
 
-def engine_name(settings: CPUSettings, folder: Path) -> str:
-    """The engine for the model in `folder`."""
-    return actual_engine(settings.engine, folder, named=settings.engine_is_named)
+def with_actual_engine(settings: CPUSettings, folder: Path) -> CPUSettings:
+    """The settings with the engine that runs the model in `folder`, where `auto` leaves it open or
+    the model wants another; safe to call twice.
+    """
+    named = settings.engine_is_named and settings.engine != AUTO
+    actual = actual_engine(settings.engine, folder, named=named)
+    if actual != AUTO:
+        reason = settings.engine_reason if actual == settings.engine else "the model embeds texts"
+        return replace(settings, engine=actual, engine_reason=reason)
+    choice = choose_engine(folder, this_processor(), settings.face.max_num_seqs)
+    told = dict(settings.engine_settings)
+    if choice.data_type is not None:
+        told.setdefault("data_type", choice.data_type)
+    return replace(
+        settings, engine=choice.engine, engine_reason=choice.reason, engine_settings=told
+    )
 
 
 def engine_of(settings: CPUSettings, folder: Path, num_threads: int) -> Engine | Embedder:
-    """The engine for the model in `folder`; raises ConfigError for what it cannot be told."""
-    kind = find_class(engine_name(settings, folder), KNOWN)
+    """The engine named in the settings; raises ConfigError for what it cannot be told."""
+    kind = find_class(settings.engine, KNOWN)
     told = embedder_settings if embeds(kind) else engine_settings
     engine: Engine | Embedder = kind(told(settings, folder, num_threads))
     return engine

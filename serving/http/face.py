@@ -41,17 +41,20 @@ class ReplicaFace:
         engine: Engine | Embedder,
         engine_name: str,
         *,
+        engine_reason: str = "",
         keys: ApiKeys | None = None,
         sinks: Sequence[Sink] = (),
         resources: ReadResources | None = None,
         cpu: CpuUse | None = None,
     ) -> None:
         """`keys`: None reads them from the environment (ConfigError when they cannot be read).
+        `engine_reason` is what /health says of the engine's choice;
         `sinks` get the metrics besides /metrics (`ray_metrics.RaySink`); `resources` are what
         /version tells of them, and `cpu` what /health tells of this replica's.
         """
         self._resources = resources
         self._cpu = cpu
+        self._engine_reason = engine_reason
         self.settings = settings
         self._engine = engine
         self._keys = ApiKeys.from_environment(os.environ) if keys is None else keys
@@ -98,6 +101,7 @@ class ReplicaFace:
             resources=self._resources,
             routes=lambda: self._service.listed,
             cpu=self._cpu,
+            engine_reason=self._engine_reason,
         )
         return create_app(
             [*status.app_routes(), *self._service.routes(self._readiness, self._count_error)],

@@ -64,6 +64,7 @@ class StatusRoutes:
         exposition: Callable[[], bytes],
         resources: ReadResources | None = None,
         cpu: CpuUse | None = None,
+        engine_reason: str = "",
         routes: Callable[[], Sequence[str]],
     ) -> None:
         """`exposition` writes the metrics as they are now; `routes` are those that do the model's
@@ -72,6 +73,7 @@ class StatusRoutes:
         self._routes = routes
         self._resources = resources
         self._cpu = {} if cpu is None else {"cpu": asdict(cpu)}
+        self._reason = {"engine_reason": engine_reason} if engine_reason else {}
         self._engine = engine
         self._offer = offer
         self._gate = gate
@@ -110,6 +112,7 @@ class StatusRoutes:
                 **self._readiness.describe(),
                 "model": offer.settings.model_id,
                 "engine": offer.engine_name,
+                **self._reason,
                 "running": self._gate.num_running,
                 "waiting": self._gate.num_waiting,
                 **self._cpu,

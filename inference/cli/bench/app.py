@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from inference.cli.bench.compare import compare
+from inference.cli.bench.engines import engines
 from inference.cli.bench.report import report
 from inference.cli.bench.serve import serve
 from inference.cli.bench.stress import stress
@@ -17,5 +18,5 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
-for command in (serve, sweep, compare, throughput, stress, report):
+for command in (serve, sweep, compare, engines, throughput, stress, report):
     app.command()(command)

@@ -61,7 +61,7 @@ def compare(
         report = _read(arms, judgement, gates)
     else:
         config = comparison_config.from_file(file) if file else _config(arms, judgement, load)
-        report = _measure(config, [*_gates_of(config, file), *gates], options.headers(header))
+        report = measure(config, [*_gates_of(config, file), *gates], options.headers(header))
     session.publish(report, output)
     assert report.comparison is not None
     raise typer.Exit(EXIT_CODES[report.comparison.verdict])
@@ -124,7 +124,7 @@ def _named(given: list[str], option: str, what: str) -> list[tuple[str, str]]:
     return [(name, value) for name, _, value in pairs]
 
 
-def _measure(config: ComparisonConfig, gates: list[Gate], headers: dict[str, str]) -> Report:
+def measure(config: ComparisonConfig, gates: list[Gate], headers: dict[str, str]) -> Report:
     """Runs every turn; Ctrl-C keeps what was measured until then."""
     plans = Plans(config.load, headers)
     points = [point.name for point in plans.points]

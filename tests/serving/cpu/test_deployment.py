@@ -22,6 +22,7 @@ from serving.cpu.deployment import (
     embedder_settings,
     engine_of,
     engine_settings,
+    with_actual_engine,
 )
 from serving.cpu.engine_cores import take_cores
 from serving.cpu.processor import Processor
@@ -98,8 +99,9 @@ def test_a_sentence_encoder_embeds() -> None:
     ],
 )
 def test_what_means_nothing_to_an_encoder_is_refused(name: str, changes: dict[str, Any]) -> None:
+    told = with_actual_engine(settings(engine="onnx", **changes), TINY_ENCODER)
     with pytest.raises(ConfigError, match=f"{name}: this model embeds texts") as caught:
-        engine_of(settings(engine="onnx", **changes), TINY_ENCODER, 1)
+        engine_of(told, TINY_ENCODER, 1)
     assert caught.value.param == name
 
 
