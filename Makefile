@@ -56,7 +56,9 @@ test-vllm: .cache/vllm/installed.txt
 
 # Libraries of other engines, in environments of their own: make test-engines, or one of them as
 # make test-llama-cpp, which runs tests/llama_cpp with what requirements/llama-cpp.txt names.
-ENGINE_SETS :=
+ENGINE_SETS := llama-cpp
+# llama.cpp is compiled where it is installed: for this very CPU, and without its readers of images.
+NATIVE := CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF"
 test-engines: $(ENGINE_SETS:%=test-%)
 
 $(ENGINE_SETS:%=test-%): test-%: .cache/%/installed.txt
@@ -65,7 +67,7 @@ $(ENGINE_SETS:%=test-%): test-%: .cache/%/installed.txt
 $(ENGINE_SETS:%=.cache/%/installed.txt): .cache/%/installed.txt: requirements/%.txt pyproject.toml
 	@echo "Installing $< into .cache/$* (a few minutes)"
 	@$(PYTHON) -m venv .cache/$*
-	@.cache/$*/bin/pip --disable-pip-version-check install --quiet --requirement $<
+	@$(NATIVE) .cache/$*/bin/pip --disable-pip-version-check install --quiet --requirement $<
 	@.cache/$*/bin/pip --disable-pip-version-check install --quiet --no-deps --editable .
 	@cp $< $@
 
@@ -121,6 +123,8 @@ lock: $(UV)
 	$(COMPILE) pyproject.toml --extra bench --output-file requirements/base.txt
 	$(COMPILE) pyproject.toml --extra dev --constraint requirements/base.txt \
 		--output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml requirements/llama-cpp.in --extra llama-cpp \
+		--constraint requirements/dev.txt --output-file requirements/llama-cpp.txt
 	@# uv can add an extra to the base set but not take it alone.
 	@$(PYTHON) -c 'import tomllib; \
 		project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \

@@ -11,7 +11,7 @@ from serving.batcher import Batcher
 from serving.engine import CAPABILITIES
 from serving.errors import EngineDead
 from serving.step_thread import StepThread
-from serving.tokenizer import CheckpointTokenizer
+from serving.tokenizer import CheckpointTokenizer, Tokenizer
 from serving.types import Chunk, EngineSettings, GenerateRequest, Occupancy
 
 
@@ -36,7 +36,7 @@ class BatchedEngine(ABC):
     async def load(self) -> None:
         self._steps = StepThread(await asyncio.to_thread(self.open_batcher))
 
-    def open_tokenizer(self, vocab_size: int) -> CheckpointTokenizer:
+    def open_tokenizer(self, vocab_size: int) -> Tokenizer:
         """The checkpoint's; without a chat template the engine takes no messages."""
         tokenizer = CheckpointTokenizer(
             self.settings.model_source,

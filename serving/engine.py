@@ -17,6 +17,7 @@ from serving.types import Chunk, EngineSettings, GenerateRequest, Occupancy
 
 ENGINES = {
     "onnx": "serving.engines.onnx:OnnxEngine",
+    "llama_cpp": "serving.engines.llama_cpp:LlamaCppEngine",
     "echo": "serving.engines.echo:EchoEngine",
 }
 

@@ -10,12 +10,10 @@ from abc import abstractmethod
 
 from serving.batched_engine import BatchedEngine
 from serving.batching import ContinuousBatcher
-from serving.errors import ConfigError
+from serving.kv_budget import kv_budget
 from serving.memory import available_bytes
 from serving.step_model import StepModel
 from serving.types import EngineSettings
-
-KV_SHARE_OF_FREE_MEMORY = 0.5  # of what is free once the weights are loaded
 
 
 class SteppedEngine(BatchedEngine):
@@ -33,7 +31,7 @@ class SteppedEngine(BatchedEngine):
         model = self._model = self.open_model()
         self.max_model_len = model.max_model_len
         return ContinuousBatcher(
-            model, self.open_tokenizer(model.vocab_size), self._kv_cache_bytes(model)
+            model, self.open_tokenizer(model.vocab_size), self.kv_cache_bytes(model)
         )
 
     def close(self) -> None:
@@ -41,16 +39,7 @@ class SteppedEngine(BatchedEngine):
             self._model.close()
         self._model = None
 
-    def _kv_cache_bytes(self, model: StepModel) -> int:
+    def kv_cache_bytes(self, model: StepModel) -> int:
         """The budget asked for, else all rows at full length as far as memory allows."""
-        wanted = self.settings.max_num_seqs * model.max_model_len * model.kv_bytes_per_token
-        free = available_bytes()
-        if self.settings.kv_cache_bytes is None:
-            return min(wanted, int(free * KV_SHARE_OF_FREE_MEMORY))
-        if self.settings.kv_cache_bytes > free:
-            raise ConfigError(
-                f"kv_cache_bytes: {self.settings.kv_cache_bytes} bytes are asked for, but only "
-                f"{free} are free here; lower it, or leave it out to take what is sensible",
-                param="kv_cache_bytes",
-            )
-        return self.settings.kv_cache_bytes
+        useful = self.settings.max_num_seqs * model.max_model_len * model.kv_bytes_per_token
+        return kv_budget(useful, self.settings.kv_cache_bytes, available_bytes())

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from serving.conversion.manifest import read_manifest
 from serving.engines.onnx_decoder import OnnxDecoder
 from serving.errors import ConfigError
+from serving.step_model import StepModel
 
 TEXT = (
     "The lighthouse stood at the end of a long pier, and every evening the keeper climbed its two "
@@ -47,13 +48,20 @@ class Deviation:
 
 
 def check(model_dir: Path, folder: Path, *, trust_remote_code: bool = False) -> Deviation:
+    """Compares a converted graph with its checkpoint; see check_model."""
+    max_model_len = min(MAX_TOKENS, read_manifest(folder).max_model_len)
+    decoder = OnnxDecoder(folder, num_rows=1, max_model_len=max_model_len, num_threads=2)
+    return check_model(model_dir, decoder, trust_remote_code=trust_remote_code)
+
+
+def check_model(model_dir: Path, model: StepModel, *, trust_remote_code: bool = False) -> Deviation:
     """Compares both on TEXT; raises ConfigError if the converted model is another model."""
-    num_tokens = min(MAX_TOKENS, read_manifest(folder).max_model_len)
+    num_tokens = min(MAX_TOKENS, model.max_model_len)
     wanted, token_ids = _read_with_transformers(model_dir, num_tokens, trust_remote_code)
-    deviation = compare(_read_with_decoder(folder, token_ids), wanted)
+    deviation = compare(read(model, token_ids), wanted)
     if deviation.error > MAX_ERROR:
         raise ConfigError(
-            f"the graph made of {model_dir} does not answer as its checkpoint does ({deviation}); "
+            f"what was made of {model_dir} does not answer as its checkpoint does ({deviation}); "
             "choose another engine for this model"
         )
     return deviation
@@ -81,14 +89,13 @@ def _read_with_transformers(
     return logits.numpy(), token_ids
 
 
-def _read_with_decoder(folder: Path, token_ids: npt.NDArray[np.int64]) -> Logits:
-    """All but the last position as a prompt, the last as a decoding step."""
+def read(model: StepModel, token_ids: npt.NDArray[np.int64]) -> Logits:
+    """Logits [T, vocab]: all but the last position as a prompt, the last as a decoding step."""
     try:
-        decoder = OnnxDecoder(folder, num_rows=1, max_model_len=len(token_ids), num_threads=2)
-        prompt = decoder.prefill(0, token_ids[:-1], 0, all_logits=True)
-        step = decoder.decode(token_ids[-1:], np.array([len(token_ids) - 1]))
+        prompt = model.prefill(0, token_ids[:-1], 0, all_logits=True).copy()
+        step = model.decode(token_ids[-1:], np.array([len(token_ids) - 1]))
     except RuntimeError as error:  # what ONNX Runtime raises when an operator fails
         raise ConfigError(
-            f"the converted graph does not run ({error}); choose another engine for this model"
+            f"the converted model does not run ({error}); choose another engine for this model"
         ) from error
     return np.concatenate([prompt, step])

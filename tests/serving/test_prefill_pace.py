@@ -1,4 +1,4 @@
-"""Chunks fit the running streams' patience and never end in a single token."""
+"""Chunks fit the running streams' patience and are never too short for the usual kernels."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from serving.prefill_pace import (
     MAX_PREFILL_CHUNK,
+    MIN_LAST_CHUNK,
     MIN_PREFILL_CHUNK,
     PREFILL_STALL_STEPS,
     PrefillPace,
@@ -15,11 +16,11 @@ from serving.prefill_pace import (
 
 
 @given(num_unread=st.integers(1, 5000), allowance=st.integers(-600, 600))
-def test_chunks_never_leave_a_single_token(num_unread, allowance):
+def test_no_chunk_is_short_unless_the_prompt_is(num_unread, allowance):
     size = chunk_size(num_unread, allowance)
-    assert 1 <= size <= num_unread
-    assert num_unread - size != 1
-    assert size > 1 or num_unread == 1
+    rest = num_unread - size
+    assert rest == 0 or rest >= MIN_LAST_CHUNK
+    assert size >= MIN_LAST_CHUNK or size == num_unread
 
 
 def test_the_allowance_takes_as_long_as_a_few_decode_steps():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from serving.conversion.check import Deviation, check, compare
+from serving.conversion.check import Deviation, check_model, compare
 from serving.errors import ConfigError
 
 WANTED = np.random.default_rng(0).standard_normal((20, 96)).astype(np.float32)
@@ -25,11 +25,21 @@ def test_agreement_counts_positions_with_the_same_likeliest_token():
     assert compare(got, WANTED).agreement == 0.75
 
 
+class Opposite:
+    """A model that says the contrary of WANTED."""
+
+    max_model_len = len(WANTED)
+
+    def prefill(self, row, token_ids, start, *, all_logits):
+        return -WANTED[: len(token_ids)]
+
+    def decode(self, token_ids, lengths):
+        return -WANTED[lengths]
+
+
 def test_another_model_is_refused(tmp_path, monkeypatch):
-    reader, manifest = "_read_with_decoder", "read_manifest"
     module = "serving.conversion.check."
-    monkeypatch.setattr(module + manifest, lambda folder: type("M", (), {"max_model_len": 99}))
-    monkeypatch.setattr(module + reader, lambda folder, token_ids: -WANTED)
-    monkeypatch.setattr(module + "_read_with_transformers", lambda *_: (WANTED, np.arange(20)))
+    read = (WANTED, np.arange(len(WANTED)))
+    monkeypatch.setattr(module + "_read_with_transformers", lambda *_: read)
     with pytest.raises(ConfigError, match="does not answer as its checkpoint does"):
-        check(tmp_path, tmp_path / "onnx")
+        check_model(tmp_path, Opposite())
