@@ -7,6 +7,7 @@ file's own affair (Q8_0, Q5_K_M, ...).
 
 from __future__ import annotations
 
+import importlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -89,6 +90,7 @@ class LlamaCppEngine(SteppedEngine):
             )
 
     def open_model(self) -> StepModel:
+        _check_library()
         from serving.engines.llama_cpp_decoder import LlamaCppDecoder, Wanted
 
         model = LlamaCppDecoder(
@@ -132,3 +134,15 @@ class LlamaCppEngine(SteppedEngine):
 
     def _file(self) -> Path:
         return choose_file(self.settings.model_source, self._options.gguf_file)
+
+
+def _check_library() -> None:
+    """Raise ConfigError where llama-cpp-python is missing, or was compiled for another machine."""
+    try:
+        importlib.import_module("serving.engines.llama_cpp_library")
+    except (ImportError, RuntimeError, OSError) as error:  # the last two: its shared library
+        raise ConfigError(
+            f"engine: llama_cpp needs llama-cpp-python, which does not work here ({error}); "
+            "install requirements/llama-cpp.txt, which compiles it for this machine",
+            param="engine",
+        ) from error

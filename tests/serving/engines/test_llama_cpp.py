@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -20,9 +21,13 @@ ROOT = Path(__file__).parents[3]
     [
         ({"data_type": "bfloat16"}, "data_type: .* not as bfloat16; leave it out"),
         ({"engine_kwargs": {"gguf_fil": "a"}}, r"gguf_fil: .*did you mean 'gguf_file'"),
-        ({"engine_kwargs": {"n_ctx": 1}}, "no such option; it has gguf_file, kv_type"),
+        (
+            {"engine_kwargs": {"n_ctx": 1}},
+            "no such option; it has gguf_file, kv_type, batch_invariant",
+        ),
         ({"engine_kwargs": {"kv_type": "q4_0"}}, "no 'q4_0'; set it to f16 or q8_0"),
-        ({"engine_kwargs": {"gguf_file": 1}}, "1 is no text"),
+        ({"engine_kwargs": {"gguf_file": 1}}, "gguf_file: 1 is not a name"),
+        ({"engine_kwargs": {"batch_invariant": "yes"}}, "'yes' is not true or false"),
         ({"max_num_seqs": 256}, "batch_size: .* at most 255 .* lower it"),
     ],
 )
@@ -42,3 +47,11 @@ def test_settings_are_checked_without_the_library():
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+def test_a_missing_library_is_said_with_the_way_to_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "llama_cpp", None)
+    monkeypatch.delitem(sys.modules, "serving.engines.llama_cpp_library", raising=False)
+    engine = create_engine("llama_cpp", EngineSettings(Path()))
+    with pytest.raises(ConfigError, match=r"needs llama-cpp-python.*requirements/llama-cpp\.txt"):
+        asyncio.run(engine.load())
