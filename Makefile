@@ -13,7 +13,7 @@
 
 PYTHON ?= python3
 # Engines, beside vLLM, whose libraries pin other versions than ours.
-ENGINE_SETS := transformers optimum
+ENGINE_SETS := transformers optimum llama-cpp
 ARGS ?=
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install
@@ -61,6 +61,8 @@ test-vllm: .cache/vllm/installed.txt
 
 # Libraries of other engines, in environments of their own: make test-engines, or one of them as
 # make test-llama-cpp, which runs tests/llama_cpp with what requirements/llama-cpp.txt names.
+# llama.cpp is compiled where it is installed: for this very CPU, and without its readers of images.
+NATIVE := CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF"
 test-engines: $(ENGINE_SETS:%=test-%)
 
 $(ENGINE_SETS:%=test-%): test-%: .cache/%/installed.txt
@@ -70,7 +72,7 @@ $(ENGINE_SETS:%=.cache/%/installed.txt): .cache/%/installed.txt: requirements/%.
 	@echo "Installing $< into .cache/$* (a few minutes)"
 	@$(PYTHON) -m venv .cache/$*
 	@# The file names everything; what libraries ask for beyond it, they do not need on a CPU.
-	@.cache/$*/bin/pip --disable-pip-version-check install --quiet --no-deps --requirement $<
+	@$(NATIVE) .cache/$*/bin/pip --disable-pip-version-check install --quiet --no-deps --requirement $<
 	@.cache/$*/bin/pip --disable-pip-version-check install --quiet --no-deps --editable .
 	@cp $< $@
 
@@ -131,6 +133,8 @@ lock: $(UV)
 	$(COMPILE) pyproject.toml --extra bench --extra openvino --output-file requirements/base.txt
 	$(COMPILE) pyproject.toml --extra dev --constraint requirements/base.txt \
 		--output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml requirements/llama-cpp.in --extra llama-cpp \
+		--constraint requirements/dev.txt --output-file requirements/llama-cpp.txt
 	@# uv can add an extra to the base set but not take it alone.
 	@for extra in $(CONVERTERS); do $(PYTHON) -c 'import sys, tomllib; \
 		project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \

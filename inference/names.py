@@ -14,4 +14,6 @@ def given(**settings: Any) -> dict[str, Any]:
 
 def default_name(model_name: str) -> str:
     """What callers say when nobody chose a name: a hub id as it is, else the folder's own name."""
-    return model_name if is_hub_id(model_name) else model_name.rstrip("/").rpartition("/")[2]
+    if is_hub_id(model_name):
+        return model_name
+    return model_name.rstrip("/").rpartition("/")[2].removesuffix(".gguf")

@@ -12,7 +12,7 @@ from serving.engine import CAPABILITIES, not_installed
 from serving.errors import EngineDead
 from serving.memory import return_freed
 from serving.step_thread import StepThread
-from serving.tokenizer import CheckpointTokenizer
+from serving.tokenizer import CheckpointTokenizer, Tokenizer
 from serving.types import Chunk, EngineSettings, GenerateRequest, Occupancy
 
 
@@ -44,7 +44,7 @@ class BatchedEngine(ABC):
             raise
         self._steps = StepThread(batcher)
 
-    def open_tokenizer(self, vocab_size: int) -> CheckpointTokenizer:
+    def open_tokenizer(self, vocab_size: int) -> Tokenizer:
         """The checkpoint's; without a chat template the engine takes no messages."""
         tokenizer = CheckpointTokenizer(
             self.settings.model_source,

@@ -18,6 +18,7 @@ from serving.types import Chunk, EngineSettings, GenerateRequest, Occupancy
 ENGINES = {
     "onnx": "serving.engines.onnx:OnnxEngine",
     "openvino": "serving.engines.openvino:OpenVINOEngine",
+    "llama_cpp": "serving.engines.llama_cpp:LlamaCppEngine",
     "transformers": "serving.engines.transformers:TransformersEngine",
     "optimum": "serving.engines.optimum:OptimumEngine",
     "echo": "serving.engines.echo:EchoEngine",

@@ -1,9 +1,8 @@
-"""How long a sequence may be, and how much memory the KV cache gets."""
+"""How long a sequence may be, and how much memory keys and values may take. Pure."""
 
 from __future__ import annotations
 
 from serving.errors import ConfigError
-from serving.memory import available_bytes
 
 # Longer contexts exist, but a CPU needs tens of seconds to read one, and the attention's scratch
 # memory grows with it (heads x chunk x max_model_len floats). Whoever wants one asks for it.
@@ -27,15 +26,17 @@ def model_len(made_for: int | None, asked: int | None) -> int:
     return asked
 
 
-def kv_cache_bytes(wanted: int, asked: int | None) -> int:
-    """The budget asked for, else what is wanted as far as memory allows."""
-    free = available_bytes()
-    if asked is None:
-        return min(wanted, int(free * KV_SHARE_OF_FREE_MEMORY))
-    if asked > free:
+def kv_budget(useful_bytes: int, asked_bytes: int | None, free_bytes: int) -> int:
+    """What was asked for, else as much as is useful, as far as memory allows.
+
+    Raises ConfigError when more is asked for than is free.
+    """
+    if asked_bytes is None:
+        return min(useful_bytes, int(free_bytes * KV_SHARE_OF_FREE_MEMORY))
+    if asked_bytes > free_bytes:
         raise ConfigError(
-            f"kv_cache_bytes: {asked} bytes are asked for, but only {free} are free here; lower "
-            "it, or leave it out to take what is sensible",
+            f"kv_cache_bytes: {asked_bytes} bytes are asked for, but only {free_bytes} are free "
+            "here; lower it, or leave it out to take what is sensible",
             param="kv_cache_bytes",
         )
-    return asked
+    return asked_bytes

@@ -1,7 +1,8 @@
 """Where a model's files are: a folder on this machine, else a snapshot from the Hugging Face Hub.
 
-A relative folder is looked for below the working directory and then below the folder that holds
-our own packages, because a Ray worker's working directory need not be its driver's.
+One GGUF file holds a whole model, so its path may stand where a folder's would. A relative path is
+looked for below the working directory and then below the folder that holds our own packages,
+because a Ray worker's working directory need not be its driver's.
 """
 
 from __future__ import annotations
@@ -12,14 +13,19 @@ from pathlib import Path
 from serving.errors import ConfigError
 
 PACKAGES_ROOT = Path(__file__).resolve().parent.parent
+GGUF_SUFFIX = ".gguf"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def find_folder(model_name: str) -> Path | None:
-    """The folder of this machine that `model_name` names, if there is one."""
+    """The folder, or the GGUF file, of this machine that `model_name` names, if there is one."""
     wanted = Path(model_name).expanduser()
     places = (Path.cwd() / wanted, PACKAGES_ROOT / wanted)
-    return next((place.resolve() for place in places if place.is_dir()), None)
+    return next((place.resolve() for place in places if _is_model(place)), None)
+
+
+def _is_model(path: Path) -> bool:
+    return path.is_dir() or (path.suffix == GGUF_SUFFIX and path.is_file())
 
 
 def is_hub_id(model_name: str) -> bool:
@@ -42,7 +48,7 @@ def no_such_folder(model_name: str) -> ConfigError:
     """The one sentence for a model that is not where the settings say."""
     return ConfigError(
         f"model_name: there is no folder '{model_name}' on this machine; give the path of a model "
-        "folder (config.json and its weights) or a Hugging Face id like owner/name",
+        "folder (config.json and its weights) or GGUF file, or a Hugging Face id like owner/name",
         param="model_name",
     )
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 PREFILL_STALL_STEPS = 3  # a decode step may be delayed by prompts for about this many steps
 MIN_PREFILL_CHUNK = 16  # tokens; smaller chunks waste more on the call than they free for decoding
+MIN_LAST_CHUNK = 8  # tokens; fewer may take other kernels (one in ONNX Runtime, seven in llama.cpp)
 MAX_PREFILL_CHUNK = 512  # tokens, when nothing decodes: bounds the wait of newcomers
-MIN_LAST_CHUNK = 4  # tokens
 
 
 class PrefillPace:
@@ -38,11 +38,11 @@ def _smooth(average: float, value: float) -> float:
 
 
 def chunk_size(num_unread: int, allowance: int) -> int:
-    """How many of the unread prompt tokens to read now: leaves none, or MIN_LAST_CHUNK and more.
+    """How many of the unread prompt tokens to read now: never leaves fewer than MIN_LAST_CHUNK.
 
-    A few tokens take other kernels than many and their sums round differently, so an answer would
-    depend on how its prompt happened to be cut.
+    A chunk of a few tokens takes another kernel than longer ones and its sums round differently, so
+    an answer would depend on how its prompt happened to be cut.
     """
     size = min(num_unread, max(allowance, MIN_PREFILL_CHUNK))
-    left = num_unread - size
-    return size - (MIN_LAST_CHUNK - left) if 0 < left < MIN_LAST_CHUNK else size
+    rest = num_unread - size
+    return size - (MIN_LAST_CHUNK - rest) if 0 < rest < MIN_LAST_CHUNK else size

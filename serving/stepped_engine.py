@@ -10,7 +10,8 @@ from abc import abstractmethod
 
 from serving.batched_engine import BatchedEngine
 from serving.batching import ContinuousBatcher
-from serving.kv_budget import kv_cache_bytes
+from serving.kv_budget import kv_budget
+from serving.memory import available_bytes
 from serving.step_model import StepModel
 from serving.types import EngineSettings
 
@@ -33,11 +34,10 @@ class SteppedEngine(BatchedEngine):
     def open_batcher(self) -> ContinuousBatcher:
         model = self._model = self.open_model()
         self.max_model_len = model.max_model_len
-        all_rows = self.settings.max_num_seqs * model.max_model_len * model.kv_bytes_per_token
         return ContinuousBatcher(
             model,
             self.open_tokenizer(model.vocab_size),
-            kv_cache_bytes(all_rows, self.settings.kv_cache_bytes),
+            self.kv_cache_bytes(model),
             prefix_caching=self.prefix_caching,
         )
 
@@ -45,3 +45,8 @@ class SteppedEngine(BatchedEngine):
         if self._model is not None:
             self._model.close()
         self._model = None
+
+    def kv_cache_bytes(self, model: StepModel) -> int:
+        """The budget asked for, else all rows at full length as far as memory allows."""
+        useful = self.settings.max_num_seqs * model.max_model_len * model.kv_bytes_per_token
+        return kv_budget(useful, self.settings.kv_cache_bytes, available_bytes())

@@ -41,19 +41,22 @@ class CheckpointTokenizer:
     def has_chat_template(self) -> bool:
         return bool(self._tokenizer.chat_template)
 
+    @property
+    def num_tokens(self) -> int:
+        """How many it knows; a model's vocabulary may be padded to more."""
+        return len(self._tokenizer)
+
     def encode(self, prompt: Prompt) -> list[int]:
         if isinstance(prompt, str):
             return list(self._tokenizer(prompt)["input_ids"])
         if prompt and isinstance(prompt[0], Message):
             text = self._render([turn for turn in prompt if isinstance(turn, Message)])
             return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
-        return self._checked([token for token in prompt if isinstance(token, int)])
+        return checked_ids([each for each in prompt if isinstance(each, int)], self._vocab_size)
 
     def _render(self, messages: list[Message]) -> str:
         if not self.has_chat_template:
-            raise InvalidRequest(
-                "this model has no chat template; use /v1/completions", param="messages"
-            )
+            raise no_chat_template()
         turns = [{"role": turn.role, "content": turn.content} for turn in messages]
         try:
             text: str = self._tokenizer.apply_chat_template(
@@ -64,16 +67,6 @@ class CheckpointTokenizer:
                 f"the model's chat template refuses these messages: {error}", param="messages"
             ) from error
         return text
-
-    def _checked(self, token_ids: list[int]) -> list[int]:
-        for token_id in token_ids:
-            if not 0 <= token_id < self._vocab_size:
-                raise InvalidRequest(
-                    f"prompt: token id {token_id} is outside the vocabulary "
-                    f"(0 to {self._vocab_size - 1})",
-                    param="prompt",
-                )
-        return token_ids
 
     def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
         decoder: Any = self._fast or self._tokenizer
@@ -89,6 +82,21 @@ class CheckpointTokenizer:
                 text = " " + text  # SentencePiece drops the space of a text's first word
             self._texts[token_id] = text
         return text
+
+
+def checked_ids(token_ids: list[int], vocab_size: int) -> list[int]:
+    """The same ids; raises InvalidRequest for one that the model does not have."""
+    for token_id in token_ids:
+        if not 0 <= token_id < vocab_size:
+            raise InvalidRequest(
+                f"prompt: token id {token_id} is outside the vocabulary (0 to {vocab_size - 1})",
+                param="prompt",
+            )
+    return token_ids
+
+
+def no_chat_template() -> InvalidRequest:
+    return InvalidRequest("this model has no chat template; use /v1/completions", param="messages")
 
 
 def load_tokenizer(folder: Path, *, trust_remote_code: bool) -> Any:

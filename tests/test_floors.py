@@ -57,6 +57,12 @@ HOMES = {
         "inference/bench/report/plots/load_curves.py",
     },
     "azure": {"inference/bench/azure_safety.py"},
+    "llama_cpp": {
+        "serving/engines/llama_cpp_decoder.py",
+        "serving/engines/llama_cpp_library.py",
+        "serving/engines/llama_cpp_tokenizer.py",
+    },
+    "gguf": set[str](),
     "onnx": set[str](),
     "onnxruntime_genai": set[str](),
 }

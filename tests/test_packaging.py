@@ -33,6 +33,7 @@ SETS = {
     "base": PROJECT["dependencies"] + extra("bench"),
     "dev": PROJECT["dependencies"] + extra("dev"),
     "convert": extra("convert"),
+    "llama-cpp": PROJECT["dependencies"] + extra("llama-cpp"),
 }
 PYTHONS = ("3.11", "3.12", "3.13")
 

@@ -46,6 +46,7 @@ ENVIRONMENTS = {
     VLLM: EngineEnvironment("vllm", "vllm"),
     "transformers": EngineEnvironment("torch", "transformers"),
     "optimum": EngineEnvironment("optimum", "optimum"),
+    "llama_cpp": EngineEnvironment("llama_cpp", "llama-cpp"),
 }
 
 

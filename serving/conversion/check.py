@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from serving.conversion.source import Checkpoint
 from serving.errors import ConfigError
+from serving.step_model import StepModel
 
 TEXT = (
     "The lighthouse stood at the end of a long pier, and every evening the keeper climbed its two "
@@ -127,6 +128,18 @@ def check(reference: Reference, read: ReadLogits, data_type: str) -> Deviation:
             "another engine, or a finer data type, for this model"
         )
     return deviation
+
+
+def read_model(model: StepModel, token_ids: TokenIds) -> Logits:
+    """ReadLogits of a model in steps: all but the last position as a prompt, the last as a step."""
+    try:
+        prompt = model.prefill(0, token_ids[:-1], 0, all_logits=True).copy()
+        step = model.decode(token_ids[-1:], np.array([len(token_ids) - 1]))
+    except RuntimeError as error:  # what engines' libraries raise when an operator fails
+        raise ConfigError(
+            f"the converted model does not run ({error}); choose another engine for this model"
+        ) from error
+    return np.concatenate([prompt, step])
 
 
 def compare(got: Logits, wanted: Logits) -> tuple[float, float]:

@@ -27,6 +27,8 @@ class Converter:
         return convert
 
 
+# llama.cpp's own words for how weights are stored.
+GGUF_TYPES = (*("q8_0", "q6_k", "q5_k_m", "q5_k_s", "q4_k_m", "q4_k_s", "q3_k_m", "f16", "bf16"),)
 CONVERTERS: Mapping[str, Converter] = {
     "onnx": Converter("serving.conversion.to_onnx", "convert", ("int8", "int4")),
     "onnx_embeddings": Converter(
@@ -34,6 +36,7 @@ CONVERTERS: Mapping[str, Converter] = {
     ),
     "vllm": Converter("serving.conversion.to_w8a8", "convert", ("int8",)),
     "optimum": Converter("serving.conversion.to_optimum", "optimum", ("int8",)),
+    "gguf": Converter("serving.conversion.gguf", "llama-cpp", GGUF_TYPES),
     "openvino": Converter("serving.conversion.to_openvino", "convert-openvino", ("int8", "int4")),
 }
 

@@ -9,10 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from serving.conversion.blocks_int4 import quantize_to_int4
-from serving.conversion.check import Logits, TokenIds, check, read_reference
+from serving.conversion.check import check, read_model, read_reference
 from serving.conversion.genai import BuiltModel, build_fp32, check_environment, describe
 from serving.conversion.graph import Graph
 from serving.conversion.manifest import Manifest, read_manifest, write_manifest
@@ -22,7 +20,6 @@ from serving.conversion.source import Checkpoint, read_checkpoint
 from serving.conversion.step_graph import has_window, make_step_graph
 from serving.conversion.workplace import Progress, Workplace, check_room, identity, workplace
 from serving.engines.onnx_decoder import OnnxDecoder
-from serving.errors import ConfigError
 
 MADE_WITH = ("onnxruntime-genai", "onnx", "transformers", "torch")
 FLOAT_BYTES = 4
@@ -47,7 +44,7 @@ def _make(checkpoint: Checkpoint, data_type: str, place: Workplace) -> Any:
     place.say("comparing with the checkpoint")
     reference = read_reference(checkpoint, read_manifest(made).max_model_len)
     decoder = _open(made)
-    deviation = check(reference, partial(_read, decoder), data_type)
+    deviation = check(reference, partial(read_model, decoder), data_type)
     decoder.close()
     place.publish(made)
     return deviation
@@ -109,15 +106,3 @@ def _manifest(
 
 def _open(folder: Path) -> OnnxDecoder:
     return OnnxDecoder(folder, num_rows=1, max_model_len=None, num_threads=2)
-
-
-def _read(decoder: OnnxDecoder, token_ids: TokenIds) -> Logits:
-    """All but the last position as a prompt, the last as a decoding step."""
-    try:
-        prompt = decoder.prefill(0, token_ids[:-1], 0, all_logits=True)
-        step = decoder.decode(token_ids[-1:], np.array([len(token_ids) - 1]))
-    except RuntimeError as error:  # what ONNX Runtime raises when an operator fails
-        raise ConfigError(
-            f"the converted graph does not run ({error}); choose another engine for this model"
-        ) from error
-    return np.concatenate([prompt, step])

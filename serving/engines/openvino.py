@@ -16,8 +16,8 @@ from serving.conversion.manifest import conversion_command, converted_folder, re
 from serving.engines.openvino_batcher import BLOCK_TOKENS, OpenVINOBatcher, num_blocks
 from serving.engines.openvino_worker import Opened, Opening
 from serving.errors import ConfigError
-from serving.kv_budget import kv_cache_bytes, model_len
-from serving.memory import check_memory
+from serving.kv_budget import kv_budget, model_len
+from serving.memory import available_bytes, check_memory
 from serving.model_shape import ModelShape, read_config, read_shape
 from serving.types import EngineSettings
 from serving.worker_process import WorkerProcess
@@ -90,7 +90,7 @@ class OpenVINOEngine(BatchedEngine):
         settings = self.settings
         block_bytes = kv_block_bytes(shape)
         wanted = settings.max_num_seqs * num_blocks(self.max_model_len) * block_bytes
-        return max(1, kv_cache_bytes(wanted, settings.kv_cache_bytes) // block_bytes)
+        return max(1, kv_budget(wanted, settings.kv_cache_bytes, available_bytes()) // block_bytes)
 
 
 def checked_options(engine_kwargs: Any) -> dict[str, Any]:
