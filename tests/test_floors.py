@@ -34,6 +34,7 @@ HOMES = {
     "transformers": {
         "serving/tokenizer.py",
         "serving/engines/transformers_cache.py",
+        "serving/engines/transformers_choice.py",
         "serving/engines/transformers_model.py",
         "serving/engines/transformers_weights.py",
     },

@@ -14,6 +14,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from transformers import DynamicCache
 
 from serving.engines.transformers_cache import ROWS_ATTENTION, NotBatchable
 from serving.engines.transformers_decoder import RowsDecoder
@@ -81,6 +82,8 @@ def _batched(model: CausalModel, num_rows: int, max_model_len: int) -> RowsDecod
         model.set_attention(ROWS_ATTENTION)
     elif model.config.model_type not in OWN_ATTENTION:
         raise NotBatchable("its attention is its own")
+    if model.brings_code and any(DynamicCache(config=model.config).is_sliding):
+        raise NotBatchable("it has windows of attention, and code of its own to mask them")
     return RowsDecoder(model, num_rows, max_model_len)
 
 

@@ -27,6 +27,11 @@ class CausalModel:
         """Whether its attention goes through transformers' table of attentions."""
         return bool(self.model._can_set_attn_implementation())
 
+    @property
+    def brings_code(self) -> bool:
+        """Whether its code came with the checkpoint."""
+        return type(self.model).__module__.startswith("transformers_modules.")
+
     def set_attention(self, name: str) -> None:
         self.model.set_attn_implementation(name)
 

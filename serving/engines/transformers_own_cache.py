@@ -20,7 +20,7 @@ from serving.engines.transformers_model import CausalModel
 from serving.step_model import Logits, TokenIds
 
 CACHE_WORDS = ("past_key_values", "cache_params", "state")  # what models call their cache
-PROBES = (8, 16)  # tokens after which the cache is measured
+PROBE = 8  # tokens after which the cache is measured, and again after twice as many
 
 
 class NoCache(Exception):
@@ -135,13 +135,15 @@ class OwnCacheDecoder:
 
     def _measure(self) -> tuple[int, int]:
         """The vocabulary, and bytes of cache for each token at full length."""
-        row, sizes = _Row(), []
-        for length in PROBES:
-            logits = self._read(row, [0] * (length - len(row.token_ids)))
-            sizes.append(num_bytes(row.cache))
-        slope = (sizes[1] - sizes[0]) // (PROBES[1] - PROBES[0])
-        fixed = sizes[0] - slope * PROBES[0]  # what a state-space model keeps, however long the row
-        return logits.shape[1], max(1, slope + max(0, fixed) // self.max_model_len)
+        probe, row = [0] * max(1, min(PROBE, self.max_model_len // 2)), _Row()
+        vocab_size = self._read(row, probe).shape[1]
+        first = num_bytes(row.cache)
+        if 2 * len(probe) > self.max_model_len:
+            return vocab_size, max(1, first)
+        self._read(row, probe)
+        slope = (num_bytes(row.cache) - first) // len(probe)
+        fixed = first - slope * len(probe)  # what a state-space model keeps, however long the row
+        return vocab_size, max(1, slope + max(0, fixed) // self.max_model_len)
 
 
 def num_bytes(cache: Any) -> int:

@@ -6,7 +6,9 @@ windows of those that have one.
 
 from __future__ import annotations
 
+import json
 import logging
+import sys
 
 import numpy as np
 import pytest
@@ -15,8 +17,16 @@ import torch
 from serving.engines.transformers_choice import open_decoder
 from serving.engines.transformers_decoder import RowsDecoder
 from serving.engines.transformers_own_cache import OwnCacheDecoder
+from serving.engines.transformers_weights import load_model
 from serving.errors import ConfigError
-from tests.transformers.checkpoints import ROW_BY_ROW, TOGETHER, VOCAB, tiny_causal
+from tests.transformers.checkpoints import (
+    ROW_BY_ROW,
+    TOGETHER,
+    VOCAB,
+    WINDOW,
+    saved,
+    tiny_causal,
+)
 
 NUM_ROWS = 5
 MAX_LEN = 64
@@ -120,6 +130,46 @@ def test_an_encoder_that_was_made_a_decoder_is_not():
     check(open_decoder(model, NUM_ROWS, MAX_LEN), model)
 
 
-@pytest.mark.parametrize(("num_rows", "max_len"), [(2, 64), (5, 1), (2, 3)])
+@pytest.mark.parametrize(("num_rows", "max_len"), [(2, 64), (5, 1), (2, 3), (2, 9)])
 def test_the_choice_needs_little_room(num_rows, max_len):
     assert isinstance(open_decoder(tiny_causal("llama"), num_rows, max_len), RowsDecoder)
+    state_space = tiny_causal("mamba2", **ROW_BY_ROW["mamba2"][1])
+    assert isinstance(open_decoder(state_space, num_rows, max_len), OwnCacheDecoder)
+
+
+OWN_CODE = """
+from transformers import MistralConfig, MistralForCausalLM
+
+class OwnConfig(MistralConfig):
+    model_type = "own"
+
+class OwnForCausalLM(MistralForCausalLM):
+    config_class = OwnConfig
+"""
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory):
+    """Where transformers copies such code to, for these tests only."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = str(tmp_path_factory.mktemp("modules"))
+        patch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", folder)
+        patch.setattr(sys, "path", [*sys.path])
+        yield
+
+
+@pytest.mark.usefixtures("modules")
+@pytest.mark.parametrize(("window", "kind"), [(None, RowsDecoder), (WINDOW, OwnCacheDecoder)])
+def test_code_that_comes_with_a_checkpoint_masks_its_own_windows(tmp_path, window, kind):
+    saved(tmp_path, "mistral", head_dim=8, sliding_window=window)
+    (tmp_path / "own.py").write_text(OWN_CODE)
+    config = json.loads((tmp_path / "config.json").read_text()) | {
+        "model_type": "own",
+        "auto_map": {"AutoConfig": "own.OwnConfig", "AutoModelForCausalLM": "own.OwnForCausalLM"},
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    model = load_model(tmp_path, "float32", trust_remote_code=True)
+    assert model.name == "OwnForCausalLM"
+    decoder = open_decoder(model, NUM_ROWS, MAX_LEN)
+    assert isinstance(decoder, kind)
+    check(decoder, model)
