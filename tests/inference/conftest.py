@@ -29,6 +29,7 @@ TWO_APPLICATIONS: dict[str, Any] = {
                 "batch_timeout": 0.1,
                 "batch_size": 2,
                 "target_device": "INTEL",
+                "engine": "onnx",  # which does all that the contract asks for
             },
             "deployments": [{"name": "CPUDeployment", "ray_actor_options": {"num_cpus": 1}}],
         },

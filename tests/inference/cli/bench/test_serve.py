@@ -157,7 +157,7 @@ def test_control_c_writes_what_was_measured(tmp_path):
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        while server.face._runner.gate.num_running == 0:
+        while server.face.num_running == 0:
             time.sleep(0.05)
         time.sleep(1)
         process.send_signal(signal.SIGINT)

@@ -40,7 +40,7 @@ def test_control_c_ends_it_with_a_report(anynode, tmp_path):
     with live(echo(tokens_per_s=200)) as server:
 
         def interrupt() -> None:
-            while server.face._runner.gate.num_running == 0:
+            while server.face.num_running == 0:
                 time.sleep(0.01)
             time.sleep(0.5)
             os.kill(os.getpid(), signal.SIGINT)
@@ -77,7 +77,7 @@ def test_two_servers_take_turns(anynode, tmp_path):
             "bench", "stress", one.url, two.url, 2, "--duration", 0.3, "--model", MODEL,
             "-o", tmp_path / "out",
         )  # fmt: skip
-        seen = [each.face._runner.gate.num_running for each in (one, two)]
+        seen = [each.face.num_running for each in (one, two)]
     assert done.code == 0, done.err
     assert seen == [0, 0]
     assert files.read(tmp_path / "out.json").runs[0].requests.failed == 0

@@ -110,7 +110,7 @@ def test_control_c_keeps_the_loads_that_were_tried(anynode, tmp_path):
     with live(echo(tokens_per_s=100)) as server:
 
         def interrupt() -> None:
-            while server.face._runner.gate.num_running < 2:  # the second load has begun
+            while server.face.num_running < 2:  # the second load has begun
                 time.sleep(0.01)
             time.sleep(0.3)
             os.kill(os.getpid(), signal.SIGINT)
