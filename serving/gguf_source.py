@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from serving.errors import ConfigError
 from serving.model_source import GGUF_SUFFIX
 
 GGUF_FOLDER = "gguf"  # of a checkpoint's folder, where converted files go
-LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")  # opened by the first one
+PART = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")  # of a model in several; the first opens all
 NO_MODEL = "mmproj"  # begins the names of image encoders
 
 
@@ -46,10 +47,17 @@ def gguf_files(folder: Path) -> list[Path]:
     """Models of a folder and of its gguf/; of one in several parts, the first."""
     found = [*folder.glob(f"*{GGUF_SUFFIX}"), *(folder / GGUF_FOLDER).glob(f"*{GGUF_SUFFIX}")]
     return sorted(
-        path
-        for path in found
-        if not LATER_PART.search(path.name) and not path.name.startswith(NO_MODEL)
+        path for path in found if path == parts(path)[0] and not path.name.startswith(NO_MODEL)
     )
+
+
+def parts(path: Path) -> list[Path]:
+    """The files of a model that `path` is one of, the first one first."""
+    match = PART.fullmatch(path.name)
+    if match is None:
+        return [path]
+    name, _, count = match.groups()
+    return sorted(path.parent.glob(f"{glob.escape(name)}-?????-of-{count}{GGUF_SUFFIX}"))
 
 
 def _named(source: Path, wanted: str, files: list[Path]) -> Path:

@@ -59,6 +59,7 @@ HOMES = {
     },
     "azure": {"inference/bench/azure_safety.py"},
     "llama_cpp": {
+        "serving/engines/llama_cpp_batch.py",
         "serving/engines/llama_cpp_decoder.py",
         "serving/engines/llama_cpp_library.py",
         "serving/engines/llama_cpp_tokenizer.py",

@@ -15,7 +15,7 @@ WHERE = "Where it answers"
 
 Target = Annotated[
     str,
-    typer.Argument(help="A model folder, a Hugging Face id, or a Serve config file."),
+    typer.Argument(help="A model folder, a GGUF file, a Hugging Face id, or a Serve config file."),
 ]
 
 Host = Annotated[
@@ -54,7 +54,7 @@ Engine = Annotated[
     str | None,
     typer.Option(
         help=f"{', '.join([*ENGINES, VLLM])}, or package.module:Class. "
-        "[dim](default: what --target-device means, else onnx)[/dim]",
+        "[dim](default: what --target-device means, else onnx; llama_cpp for a GGUF file)[/dim]",
         rich_help_panel=MODEL,
     ),
 ]

@@ -17,6 +17,7 @@ from inference.local.config import LocalConfig
 from inference.local.environment import Proxy
 from inference.local.supervisor import StopSignals, Supervisor
 from serving.errors import ConfigError
+from serving.model_source import GGUF_SUFFIX
 
 DEMO_MODEL = "models/anynode-demo"
 
@@ -63,9 +64,10 @@ def serve(  # noqa: PLR0917  (the command line passes them by name)
 def read(
     target: str, given: dict[str, Any], *, host: str | None, port: int | None, proxy: Proxy
 ) -> LocalConfig:
-    """The config that `target` stands for: its own if it is a file, else one made of `given`."""
+    """The config that `target` stands for: its own if it is one, else one made of `given`."""
     path = Path(target)
-    if path.is_file():
+    is_gguf = path.suffix == GGUF_SUFFIX
+    if path.is_file() and not is_gguf:
         if given:
             option = next(iter(given))
             raise ConfigError(
@@ -74,7 +76,7 @@ def read(
         return local_config.from_file(path, host=host, port=port, proxy=proxy)
     given.setdefault("num_threads", preflight.num_cpus())
     if "target_device" not in given:
-        given.setdefault("engine", "onnx")
+        given.setdefault("engine", "llama_cpp" if is_gguf else "onnx")
     args = ApplicationArgs(model_name=target, **given)
     return local_config.from_args(
         args,

@@ -17,6 +17,7 @@ from serving.cpu.deployment import NEED_NO_FILES, engine_of, with_actual_engine
 from serving.cpu.engines import KNOWN
 from serving.engines.openvino import find_model
 from serving.errors import ConfigError
+from serving.gguf_source import choose_file, parts
 from serving.gpu.gpu_arithmetic import check_replicas
 from serving.http.auth import ApiKeys
 from serving.memory import available_bytes
@@ -67,6 +68,10 @@ def check_model(application: Application) -> None:
         find_model(folder, settings.engine_settings.get("data_type", "auto"))
     if settings.engine in ONNX:
         check_memory(check_folder(folder), args.kv_cache_bytes or 0, available_bytes())
+    if settings.engine == "llama_cpp":
+        file = choose_file(folder, args.engine_kwargs.get("gguf_file"))
+        size = sum(part.stat().st_size for part in parts(file))
+        check_memory(size, args.kv_cache_bytes or 0, available_bytes())
 
 
 def check_vllm(args: ApplicationArgs) -> None:

@@ -4,6 +4,8 @@
 
 The result is one folder of three files, `onnx/` inside the checkpoint's own by default: the graph,
 its weights and `anynode.json`. The tokenizer stays in the checkpoint's folder.
+
+`gguf` makes a file for the llama_cpp engine instead, with the `llama-cpp` extra.
 """
 
 from __future__ import annotations

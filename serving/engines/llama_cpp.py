@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from serving.engine import nearest
-from serving.engines.llama_cpp_memory import MAX_ROWS
+from serving.engines.llama_cpp_memory import KV_TYPES, MAX_ROWS
 from serving.errors import ConfigError
 from serving.gguf_source import choose_file
 from serving.step_model import StepModel
@@ -27,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 # The file says how weights are stored. `int8` is what every engine is told when nobody says more.
 DATA_TYPES = ("auto", "int8")
-KV_TYPES = ("f16", "q8_0")
 CHECKPOINT_TOKENIZER = "tokenizer.json"  # of the model folder; used rather than the file's own
 
 

@@ -20,17 +20,18 @@ from typing import Any
 
 import llama_cpp as lib
 import numpy as np
-import numpy.typing as npt
 
+from serving.engines.llama_cpp_batch import Batch
 from serving.engines.llama_cpp_library import GgufFile, first_error, forget_errors
 from serving.engines.llama_cpp_memory import padded_length, rows_within
 from serving.errors import ConfigError
+from serving.gguf_source import parts
 from serving.kv_budget import kv_budget
 from serving.memory import available_bytes
 from serving.prefill_pace import MAX_PREFILL_CHUNK
 from serving.step_model import Logits, TokenIds
 
-KV_TYPES = {"f16": lib.GGML_TYPE_F16, "q8_0": lib.GGML_TYPE_Q8_0}
+GGML_TYPES = {"f16": lib.GGML_TYPE_F16, "q8_0": lib.GGML_TYPE_Q8_0}  # of each of KV_TYPES
 # A CPU needs tens of seconds to read a longer context, and every row takes memory for the whole of
 # it. Whoever wants one asks for it.
 DEFAULT_MAX_MODEL_LEN = 4096
@@ -64,7 +65,7 @@ class LlamaCppDecoder:
         self._context: Any = None
         self._file = GgufFile(path, repack=not wanted.batch_invariant)
         try:
-            _check_kind(self._file, path)
+            _check_kind(self._file)
             self.vocab_size: int = self._file.vocab_size
             self.max_model_len: int = _model_len(self._file, wanted.max_model_len)
             self.kv_bytes_per_token: int = _kv_bytes_per_token(self._file, wanted)
@@ -75,7 +76,7 @@ class LlamaCppDecoder:
             self.close()
             raise
         self._memory: Any = lib.llama_get_memory(self._context)
-        self._batch = _Batch(max(MAX_PREFILL_CHUNK, self.num_rows))
+        self._batch = Batch(max(MAX_PREFILL_CHUNK, self.num_rows))
         self._rows_per_call = _rows_per_call(self._file, wanted, self.num_rows)
         self._logits = np.empty((self.num_rows, self.vocab_size), np.float32)
 
@@ -125,7 +126,7 @@ class LlamaCppDecoder:
         self._context = None
         self._file.close()
 
-    def _run(self, batch: _Batch) -> Logits:
+    def _run(self, batch: Batch) -> Logits:
         """Logits of the positions that were asked for, [wanted, vocab], in llama.cpp's own memory.
 
         Raises RuntimeError when llama.cpp did not do it: the rows then hold what nobody knows.
@@ -139,54 +140,8 @@ class LlamaCppDecoder:
         return np.ctypeslib.as_array(pointer, shape=(batch.num_wanted, self.vocab_size))
 
 
-class _Batch:
-    """A `llama_batch` over arrays of ours, filled anew for each call."""
-
-    def __init__(self, size: int) -> None:
-        self.num_wanted = 0  # positions whose logits were asked for
-        self._tokens = np.zeros(size, np.int32)
-        self._positions = np.zeros(size, np.int32)
-        self._rows = np.zeros(size, np.int32)
-        self._wanted = np.zeros(size, np.int8)
-        self._ones = np.ones(size, np.int32)  # each token is in one row
-        first = self._rows.ctypes.data
-        self._row_pointers = np.arange(size, dtype=np.uint64) * self._rows.itemsize + first
-        self.struct = lib.llama_batch(
-            n_tokens=0,
-            token=_pointer(self._tokens, ctypes.POINTER(ctypes.c_int32)),
-            pos=_pointer(self._positions, ctypes.POINTER(ctypes.c_int32)),
-            n_seq_id=_pointer(self._ones, ctypes.POINTER(ctypes.c_int32)),
-            seq_id=_pointer(self._row_pointers, ctypes.POINTER(ctypes.POINTER(ctypes.c_int32))),
-            logits=_pointer(self._wanted, ctypes.POINTER(ctypes.c_int8)),
-        )
-
-    def fill(
-        self,
-        token_ids: TokenIds,
-        positions: TokenIds,
-        rows: TokenIds | int,
-        *,
-        all_logits: bool,
-    ) -> _Batch:
-        """token_ids [T] at positions [T] of rows [T], or of one row."""
-        count = len(token_ids)
-        assert count <= len(self._tokens), "the caller gave more tokens than one call takes"
-        self._tokens[:count] = token_ids
-        self._positions[:count] = positions
-        self._rows[:count] = rows
-        self._wanted[:count] = all_logits
-        self._wanted[count - 1] = True
-        self.struct.n_tokens = count
-        self.num_wanted = count if all_logits else 1
-        return self
-
-
-def _pointer(array: npt.NDArray[Any], kind: Any) -> Any:
-    return ctypes.cast(array.ctypes.data, kind)
-
-
 def _check_memory(path: Path) -> None:
-    needed, free = path.stat().st_size, available_bytes()
+    needed, free = sum(part.stat().st_size for part in parts(path)), available_bytes()
     if needed > free:
         raise ConfigError(
             f"model_name: the weights in {path} take {needed / 1e9:.1f} GB and only "
@@ -196,21 +151,26 @@ def _check_memory(path: Path) -> None:
         )
 
 
-def _check_kind(file: GgufFile, path: Path) -> None:
-    """Raise ConfigError for what is no decoder whose memory is keys and values of each token."""
+def _check_kind(file: GgufFile) -> None:
+    """Raise ConfigError for what is no decoder that keeps keys and values of each token."""
     model = file.pointer
-    other = {
+    found = {
         "an encoder": lib.llama_model_has_encoder(model) or not lib.llama_model_has_decoder(model),
         "a recurrent model": lib.llama_model_is_recurrent(model),
         "a hybrid of attention and recurrence": lib.llama_model_is_hybrid(model),
         "a diffusion model": lib.llama_model_is_diffusion(model),
     }
-    for kind, found in other.items():
-        if found:
-            raise ConfigError(
-                f"model_name: {path} holds {kind}; the llama_cpp engine serves text decoders",
-                param="model_name",
-            )
+    for kind, is_one in found.items():
+        if is_one:
+            raise _wrong_kind(kind)
+
+
+def _wrong_kind(kind: str) -> ConfigError:
+    return ConfigError(
+        f"model_name: the GGUF file holds {kind}, and the llama_cpp engine serves text decoders; "
+        "choose another model",
+        param="model_name",
+    )
 
 
 def _model_len(file: GgufFile, wanted: int | None) -> int:
@@ -247,7 +207,7 @@ def _open_context(file: GgufFile, wanted: Wanted, num_rows: int, length: int) ->
     params.n_ctx = num_rows * length
     params.n_batch = params.n_ubatch = max(MAX_PREFILL_CHUNK, num_rows)
     params.n_threads = params.n_threads_batch = wanted.num_threads
-    params.type_k = params.type_v = KV_TYPES[wanted.kv_type]
+    params.type_k = params.type_v = GGML_TYPES[wanted.kv_type]
     params.flash_attn_type = (
         lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
         if wanted.kv_type == "f16"
@@ -274,9 +234,11 @@ def _kv_bytes_per_token(file: GgufFile, wanted: Wanted) -> int:
     """
     context = _open_context(file, wanted, 1, PROBE_LENGTH)
     try:
+        if not lib.llama_get_memory(context):
+            raise _wrong_kind("an encoder")
         sizes = []
         for position in range(2):
-            batch = _Batch(1).fill(np.zeros(1, np.int64), np.array([position]), 0, all_logits=True)
+            batch = Batch(1).fill(np.zeros(1, np.int64), np.array([position]), 0, all_logits=True)
             forget_errors()
             if lib.llama_decode(context, batch.struct) != 0:
                 raise ConfigError(

@@ -29,6 +29,7 @@ def _keep_error(level: int, text: bytes, _: Any) -> None:
 
 _on_log = lib.llama_log_callback(_keep_error)  # kept, because the library does not
 lib.llama_log_set(_on_log, ctypes.c_void_p(0))
+lib.llama_backend_init()
 
 
 def forget_errors() -> None:

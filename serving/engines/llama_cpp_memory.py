@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from serving.errors import ConfigError
 
+KV_TYPES = ("f16", "q8_0")  # how keys and values may be stored
 LENGTH_STEP = 256  # tokens: llama.cpp's rows are a multiple of it long
 MAX_ROWS = 256  # llama.cpp's LLAMA_MAX_SEQ
 MIN_ROWS = 2  # one to decode and the spare one

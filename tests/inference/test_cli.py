@@ -12,6 +12,7 @@ import pytest
 from inference.cli import convert as convert_command
 from inference.cli.serve import read
 from inference.local.preflight import num_cpus
+from inference.names import default_name
 from serving.conversion.converters import CONVERTERS
 from serving.errors import ConfigError
 
@@ -44,6 +45,15 @@ def test_a_model_folder_runs_on_all_cpus_with_the_default_engine() -> None:
     assert application.args.engine == "onnx"
     assert application.num_cpus == num_cpus()
     assert (config.host, config.port) == ("127.0.0.1", 8000)
+
+
+def test_a_gguf_file_is_a_model_and_no_config(tmp_path: Path) -> None:
+    path = tmp_path / "small-q8_0.gguf"
+    path.touch()
+    config = read(str(path), {"num_threads": 1}, host=None, port=None, proxy="haproxy")
+    (application,) = config.applications()
+    assert application.args.engine == "llama_cpp"
+    assert default_name(application.args.model_name) == "small-q8_0"
 
 
 def test_options_of_a_model_do_not_go_with_a_file(tmp_path: Path) -> None:

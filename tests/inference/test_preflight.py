@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from inference.args import ApplicationArgs
-from inference.local import preflight
+from inference.local import engine_environments, preflight
 from inference.local.config import Application, LocalConfig
 from serving.errors import ConfigError
 from tests.contract.embedder_contract import TINY_ENCODER
@@ -104,6 +104,22 @@ def test_more_cpus_than_there_are() -> None:
     preflight.check_cpus(twice, 5)
     with pytest.raises(ConfigError, match=r"4\.5 CPUs together, this machine has 4"):
         preflight.check_cpus(twice, 4)
+
+
+def test_a_gguf_file_is_looked_for_where_there_is_something_to_serve_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = {"engine": "llama_cpp"}
+    monkeypatch.setattr(engine_environments, "CACHE", tmp_path)
+    with pytest.raises(ConfigError, match="run `make llama-cpp`"):
+        preflight.check_model(application(tmp_path, args=served))
+    (tmp_path / "llama-cpp").mkdir()
+    (tmp_path / "llama-cpp" / "installed.txt").touch()
+    with pytest.raises(ConfigError, match="holds no GGUF file"):
+        preflight.check_model(application(tmp_path, args=served))
+    (tmp_path / "a.gguf").write_bytes(b"1")
+    preflight.check_model(application(tmp_path, args=served))
+    preflight.check_model(application(tmp_path / "a.gguf", args=served))
 
 
 def test_vllm_that_is_not_here_is_said_before_it_starts() -> None:

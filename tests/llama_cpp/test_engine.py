@@ -7,13 +7,18 @@ import json
 import random
 import shutil
 from contextlib import asynccontextmanager
+from functools import partial
 
+import gguf
 import psutil
 import pytest
 
 from serving.conversion.gguf import convert_gguf
+from serving.conversion.gguf_architecture import read_architecture
+from serving.conversion.gguf_writer import write_gguf
 from serving.engines.llama_cpp import LlamaCppEngine
 from serving.errors import ConfigError, InvalidRequest
+from serving.model_shape import read_config
 from serving.types import EngineSettings, GenerateRequest, Message, SamplingParams
 from tests.contract.engine_contract import DEMO_MODEL, collect, text_of, until_idle
 from tests.llama_cpp.reference import make_checkpoint
@@ -48,12 +53,12 @@ def run(scenario, source, **changes):
 
 
 @pytest.fixture(params=["q8_0", "q5_k_m"])
-def gguf(request, checkpoint):
+def file(request, checkpoint):
     return checkpoint / "gguf" / f"demo-{request.param}.gguf"
 
 
 @pytest.mark.parametrize("kwargs", [{}, {"kv_type": "q8_0"}, {"batch_invariant": False}], ids=str)
-def test_it_answers_what_it_was_taught(gguf, kwargs):
+def test_it_answers_what_it_was_taught(file, kwargs):
     async def scenario(engine):
         answers = await asyncio.gather(*(collect(engine, ask(q["question"])) for q in QUESTIONS))
         right = [
@@ -62,10 +67,10 @@ def test_it_answers_what_it_was_taught(gguf, kwargs):
         ]
         assert sum(right) / len(right) >= LEAST_RIGHT
 
-    run(scenario, gguf, engine_kwargs=kwargs)
+    run(scenario, file, engine_kwargs=kwargs)
 
 
-def test_random_company_changes_no_answer(gguf):
+def test_random_company_changes_no_answer(file):
     """Greedy and seeded answers, each alone and then in a storm of arrivals and cancellations."""
     chance = random.Random(0)
     questions = chance.sample([q["question"] for q in QUESTIONS], 24)
@@ -101,10 +106,10 @@ def test_random_company_changes_no_answer(gguf):
             number += 1
         return text, False
 
-    run(scenario, gguf)
+    run(scenario, file)
 
 
-def test_a_long_prompt_is_read_whole_or_in_pieces_to_the_same_answer(gguf):
+def test_a_long_prompt_is_read_whole_or_in_pieces_to_the_same_answer(file):
     question = "Count from 1 to 9. " * 150
 
     async def scenario(engine):
@@ -118,10 +123,10 @@ def test_a_long_prompt_is_read_whole_or_in_pieces_to_the_same_answer(gguf):
         assert text_of(chunks) == alone
         await company
 
-    run(scenario, gguf)
+    run(scenario, file)
 
 
-def test_logprobs_belong_to_their_tokens(gguf):
+def test_logprobs_belong_to_their_tokens(file):
     async def scenario(engine):
         chunks = await collect(
             engine, ask("What is the capital of France?", logprobs=3, prompt_logprobs=True)
@@ -133,10 +138,10 @@ def test_logprobs_belong_to_their_tokens(gguf):
         prompt = chunks[0].prompt
         assert len(prompt.logprobs) == prompt.num_tokens
 
-    run(scenario, gguf)
+    run(scenario, file)
 
 
-def test_choices_of_one_prompt_go_their_own_ways(gguf):
+def test_choices_of_one_prompt_go_their_own_ways(file):
     request = GenerateRequest(
         "test",
         (Message("user", "Tell me something about Norway."),),
@@ -151,7 +156,7 @@ def test_choices_of_one_prompt_go_their_own_ways(gguf):
         again = await collect(engine, request)
         assert [text_of(again, index) for index in range(8)] == texts
 
-    run(scenario, gguf)
+    run(scenario, file)
 
 
 def test_the_file_alone_answers_as_the_folder_does(checkpoint, q8_0):
@@ -285,3 +290,20 @@ def test_the_library_prints_nothing(q8_0, capfd):
 
     run(scenario, q8_0)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_model_in_several_parts_is_whole_or_refused(checkpoint, tmp_path, monkeypatch):
+    split = partial(gguf.GGUFWriter, split_max_tensors=10)
+    monkeypatch.setattr(gguf, "GGUFWriter", split)
+    write_gguf(checkpoint, read_architecture(read_config(checkpoint)), tmp_path / "demo.gguf")
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names[0] == "demo-00001-of-00004.gguf"
+
+    async def scenario(engine):
+        chunks = await collect(engine, ask("What is the capital of France?"))
+        assert "Paris" in text_of(chunks)
+
+    run(scenario, tmp_path)
+    (tmp_path / names[2]).unlink()
+    with pytest.raises(ConfigError, match=r"llama\.cpp cannot load"):
+        run(None, tmp_path)

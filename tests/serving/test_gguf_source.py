@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from serving.errors import ConfigError
-from serving.gguf_source import choose_file, gguf_files
+from serving.gguf_source import choose_file, gguf_files, parts
 
 
 def made(folder, *names):
@@ -52,6 +52,8 @@ def test_a_folder_without_any_says_so(tmp_path):
 
 
 def test_parts_and_image_encoders_are_no_files_of_their_own(tmp_path):
-    parts = (f"big-q8_0-{number:05}-of-00003.gguf" for number in (1, 2, 3))
-    folder = made(tmp_path, *parts, "mmproj-big-f16.gguf")
-    assert [path.name for path in gguf_files(folder)] == ["big-q8_0-00001-of-00003.gguf"]
+    names = [f"big[1]-{number:05}-of-00003.gguf" for number in (1, 2, 3)]
+    folder = made(tmp_path, *names, "mmproj-big-f16.gguf")
+    assert [path.name for path in gguf_files(folder)] == names[:1]
+    assert [path.name for path in parts(folder / names[0])] == names
+    assert parts(folder / "small.gguf") == [folder / "small.gguf"]

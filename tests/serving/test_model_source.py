@@ -33,6 +33,13 @@ def test_a_folder_beside_the_packages_is_found_from_anywhere(
     assert find_folder("no/such") is None
 
 
+def test_a_gguf_file_stands_for_a_folder_and_no_other_file_does(tmp_path: Path) -> None:
+    for name in ("a.gguf", "a.txt"):
+        (tmp_path / name).touch()
+    assert fetch_model(str(tmp_path / "a.gguf")) == tmp_path / "a.gguf"
+    assert find_folder(str(tmp_path / "a.txt")) is None
+
+
 @pytest.mark.parametrize(
     ("model_name", "is_one"),
     [
