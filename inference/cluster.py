@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
@@ -141,11 +142,9 @@ def sockets_of(nodes: Sequence[Node]) -> list[SocketCores]:
     done, _ = ray.wait(list(looks), num_returns=len(looks), timeout=PROBE_S)
     found = []
     for look in done:
-        try:
-            cores = ray.get(look)
-        except ray.exceptions.RayError:
-            continue
-        found.append(SocketCores(looks[look].resources.get("CPU", 0), tuple(cores)))
+        with suppress(ray.exceptions.RayError):
+            if cores := ray.get(look):
+                found.append(SocketCores(looks[look].resources.get("CPU", 0), tuple(cores)))
     return found
 
 
