@@ -25,7 +25,9 @@ LACKS = (
     Lack(
         ("AVX512-VNNI", "AVX-VNNI"),
         X86,
-        "the onnx engine computes int8 with its exact kernels for older CPUs; TO BE MEASURED",
+        "the onnx engine needs ONNX Runtime's exact int8 kernels: half the speed in reading "
+        "prompts, 0.8 to 0.9 with one answer, 0.75 with 8, 0.6 with 32 (110 M parameters, 2 cores "
+        "of an AMD EPYC that has VNNI, told to do without)",
     ),
     Lack(
         ("AVX512-BF16", "AMX-BF16"),

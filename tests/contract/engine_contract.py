@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from serving.cpu.pinning import engine_on
 from serving.engine import CAPABILITIES, create_engine
 from serving.errors import ConfigError, ContextTooLong, EngineDead, InvalidRequest, ServingError
+from serving.processes import descendants
 from serving.types import EngineSettings, GenerateRequest, Message, SamplingParams
 
 DEMO_MODEL = Path(__file__).parents[2] / "models" / "anynode-demo"
@@ -27,6 +30,7 @@ class Case:
     model: Path = DEMO_MODEL
     engine_kwargs: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    computes: bool = True  # on threads of its own
 
 
 def settings(case, **changes):
@@ -67,6 +71,33 @@ async def until_idle(engine):
     async with asyncio.timeout(10):
         while engine.occupancy().num_running or engine.occupancy().num_waiting:
             await asyncio.sleep(0.005)
+
+
+def threads():
+    """All threads of this process and of those it has started: (pid, thread's id)."""
+    pids = [os.getpid(), *descendants(os.getpid())]
+    return {(pid, int(each.name)) for pid in pids for each in Path(f"/proc/{pid}/task").iterdir()}
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux pins threads")
+def test_what_it_starts_while_it_loads_stays_on_its_cpus(case):
+    """So that replicas share no cores: see serving.cpu.pinning."""
+    one = {max(os.sched_getaffinity(0))}
+
+    async def scenario():
+        before = threads()
+        with engine_on(one):
+            engine = create_engine(case.engine, settings(case, num_threads=2))
+            await engine.load()
+        started = threads() - before
+        try:
+            await collect(engine, request())
+            assert [thread for _, thread in started if os.sched_getaffinity(thread) != one] == []
+            assert not case.computes or started
+        finally:
+            await engine.unload()
+
+    asyncio.run(scenario())
 
 
 def test_answers_have_a_beginning_a_count_and_one_end(case):
