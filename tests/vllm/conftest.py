@@ -45,6 +45,11 @@ SETTINGS = {
 ENVIRONMENT = {**VLLM_ENVIRONMENT, "VLLM_CPU_KVCACHE_SPACE": "1"}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole applications first, while no engine of the other tests runs beside their replicas."""
+    items.sort(key=lambda item: "test_serve.py" not in item.nodeid)
+
+
 class Refused(Exception):
     """The replica would not start; says what it told the operator."""
 

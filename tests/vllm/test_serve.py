@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import psutil
 import pytest
 import yaml
 
-from tests.inference.running import Running, answering, listening
+from tests.inference.running import Running, answering, command_line, listening
 from tests.vllm.conftest import DEMO_MODEL, ENVIRONMENT, MODEL
 
 START_S = 180.0
@@ -50,7 +51,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with Running((config(home, num_replicas=2),), home, ENVIRONMENT) as server:
         server.wait_until(lambda: loading(server) is not None, START_S)
         server.wait_until_ready()
-        server.wait_until(lambda: len(engines(server)) == 2, START_S)
+        server.wait_until(lambda: num_replicas(server) == 2, START_S)
         yield server
 
 
@@ -73,7 +74,18 @@ def health(port: int) -> dict[str, Any] | None:
 
 
 def engines(server: Running) -> list[psutil.Process]:
-    return server.called("EngineCore")
+    """What its replicas have started, by any name: vLLM gives it one of its own only later."""
+    found = []
+    for replica in server.called("ServeReplica"):
+        with suppress(psutil.NoSuchProcess):
+            found += [each for each in replica.children() if is_engine(each)]
+    return found
+
+
+def is_engine(process: psutil.Process) -> bool:
+    """Not what Python's multiprocessing keeps beside it, and not one that has ended."""
+    command = command_line(process)
+    return bool(command) and "resource_tracker" not in command
 
 
 def ask(server: Running, **body: Any) -> httpx.Response:
