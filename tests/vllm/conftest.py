@@ -47,7 +47,7 @@ ENVIRONMENT = {**VLLM_ENVIRONMENT, "VLLM_CPU_KVCACHE_SPACE": "1"}
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whole applications first, while no engine of the other tests runs beside their replicas."""
-    items.sort(key=lambda item: "test_serve.py" not in item.nodeid)
+    items.sort(key=lambda item: "vllm/test_serve.py" not in item.nodeid)
 
 
 class Refused(Exception):
