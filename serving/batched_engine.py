@@ -37,10 +37,10 @@ class BatchedEngine(ABC):
     async def load(self) -> None:
         try:
             batcher = await asyncio.to_thread(self.open_batcher)
-        except ModuleNotFoundError as error:  # an engine's library is imported when it is needed
-            raise not_installed(type(self).__name__, error) from error
-        except BaseException:
+        except BaseException as error:  # whatever it is, nothing half-open stays
             await asyncio.to_thread(self.close)
+            if isinstance(error, ModuleNotFoundError):  # a library is imported when it is needed
+                raise not_installed(type(self).__name__, error) from error
             raise
         self._steps = StepThread(batcher)
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 
+from serving.prefill_pace import MIN_LAST_CHUNK
 from serving.step_model import TokenIds
 
 MIN_TOKENS = 16  # a shorter beginning is read again sooner than it is looked for
-# What is left to be read has two tokens or more (step_model: a lone one takes another kernel).
-LEFT_TO_READ = 2
 
 
 class PrefixCache:
@@ -53,7 +52,7 @@ def best_prefix(prompt: TokenIds, held: Iterable[tuple[int, TokenIds]]) -> tuple
     """The row that holds the longest useful beginning of `prompt`, and its length in tokens."""
     lengths = ((common_length(prompt, other), row) for row, other in held)
     length, row = max(lengths, default=(0, 0))
-    length = min(length, len(prompt) - LEFT_TO_READ)
+    length = min(length, len(prompt) - MIN_LAST_CHUNK)
     return (row, length) if length >= MIN_TOKENS else None
 
 

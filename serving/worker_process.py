@@ -47,10 +47,7 @@ class WorkerProcess:
 
     def receive(self) -> Any:
         """What it says next, or None after `wake`; waits. Raises EngineDead when it has ended."""
-        while True:
-            ready = wait([self._connection, self._woken])
-            if self._connection in ready:
-                break
+        if self._connection not in wait([self._connection, self._woken]):
             os.read(self._woken, 4096)
             return None
         try:

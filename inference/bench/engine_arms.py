@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from inference.bench.report.model import RunReport
-from serving.conversion.manifest import MANIFEST_FILE, converted_folder
+from serving.conversion.manifest import converted_folder
 from serving.cpu.engine_speeds import EngineSpeed
+from serving.gguf_source import gguf_files
 
 START_TIMEOUT_S = 600.0
 # Engines that need a conversion have a folder for each type; the others take the checkpoint.
@@ -39,8 +40,7 @@ def find_arms(model: Path, usable: Callable[[str], bool]) -> list[EngineArm]:
         EngineArm(engine, data_type)
         for engine, data_types in CONVERTED.items()
         for data_type in data_types
-        if (converted_folder(model, engine, data_type) / MANIFEST_FILE).is_file()
-        or (engine == "optimum" and converted_folder(model, engine, data_type).is_dir())
+        if converted_folder(model, engine, data_type).is_dir()  # a conversion appears whole
     ]
     unconverted = [
         EngineArm(engine, data_type)
@@ -48,7 +48,9 @@ def find_arms(model: Path, usable: Callable[[str], bool]) -> list[EngineArm]:
         for data_type in data_types
         if any(model.glob("*.safetensors"))
     ]
-    return [each for each in converted + unconverted if usable(each.engine)]
+    # Of several GGUF files nobody has said which.
+    gguf = [EngineArm("llama_cpp", "auto")] if len(gguf_files(model)) == 1 else []
+    return [each for each in [*converted, *gguf, *unconverted] if usable(each.engine)]
 
 
 def comparison(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.args import VLLM, ApplicationArgs
-from serving.cpu.auto_engine import AUTO, choose_engine, is_installed
+from serving.cpu.auto_engine import AUTO, LIBRARIES, choose_engine, is_installed
 from serving.cpu.processor import this_processor
 from serving.errors import ConfigError
 from serving.model_source import PACKAGES_ROOT, find_folder
@@ -44,9 +44,10 @@ class EngineEnvironment:
 
 ENVIRONMENTS = {
     VLLM: EngineEnvironment("vllm", "vllm"),
-    "transformers": EngineEnvironment("torch", "transformers"),
-    "optimum": EngineEnvironment("optimum", "optimum"),
-    "llama_cpp": EngineEnvironment("llama_cpp", "llama-cpp"),
+    **{
+        engine: EngineEnvironment(LIBRARIES[engine], engine.replace("_", "-"))
+        for engine in ("transformers", "optimum", "llama_cpp")
+    },
 }
 
 

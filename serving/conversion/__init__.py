@@ -1,11 +1,9 @@
-"""Turns a Hugging Face checkpoint into what the default engine loads; needs the `convert` extra.
+"""Turns a Hugging Face checkpoint into what an engine loads, in an environment of the converter's.
 
-    checkpoint → genai (fp32 graph) → step_graph (inputs, head) → per_row_int8 → model.onnx
+    source (is it whole?) → to_onnx | to_openvino | to_w8a8 | to_optimum | gguf | encoder → check
 
-The result is one folder of three files, `onnx/` inside the checkpoint's own by default: the graph,
-its weights and `anynode.json`. The tokenizer stays in the checkpoint's folder.
-
-`gguf` makes a file for the llama_cpp engine instead, with the `llama-cpp` extra.
+What is made is a folder inside the checkpoint's own by default (`onnx/`, `openvino-int4/`, …), with
+`anynode.json` in those of our own engines. `converters` is the table, `workplace` where they work.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Converter:
 
 
 # llama.cpp's own words for how weights are stored.
-GGUF_TYPES = (*("q8_0", "q6_k", "q5_k_m", "q5_k_s", "q4_k_m", "q4_k_s", "q3_k_m", "f16", "bf16"),)
+GGUF_TYPES = ("q8_0", "q6_k", "q5_k_m", "q5_k_s", "q4_k_m", "q4_k_s", "q3_k_m", "f16", "bf16")
 CONVERTERS: Mapping[str, Converter] = {
     "onnx": Converter("serving.conversion.to_onnx", "convert", ("int8", "int4")),
     "onnx_embeddings": Converter(

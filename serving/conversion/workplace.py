@@ -2,7 +2,7 @@
 
     model/.converting-onnx/    locked while a converter is at it, also by one on another machine
         request.json           what is being made of what; another request starts afresh
-        fp32/  fp32.done       a stage that is finished; a converter killed later goes on from here
+        int8/  int8.done       a stage that is finished; a converter killed later goes on from here
     model/onnx/                appears by one rename, whole and checked
 
 A stage that did not finish is removed and done again.
@@ -43,7 +43,7 @@ class Workplace:
     def stage(self, name: str, make: Callable[[Path], None]) -> Path:
         """The folder `name` as `make` fills it, unless an earlier conversion already has."""
         folder, done = self._folder / name, self._folder / f"{name}.done"
-        if done.exists():
+        if done.exists() and folder.is_dir():  # it may have become the target already
             self._progress(f"{name}: finished before")
             return folder
         self._progress(name)

@@ -16,6 +16,7 @@ AUTO = "auto"
 LIBRARIES = {
     "onnx": "onnxruntime",
     "openvino": "openvino_genai",
+    "llama_cpp": "llama_cpp",
     "transformers": "torch",
     "optimum": "optimum",
 }

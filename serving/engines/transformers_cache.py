@@ -60,7 +60,7 @@ class Span:
         return slice(self.first_row, self.first_row + len(self.starts))
 
 
-class RowsCache(Cache):  # type: ignore[misc]
+class RowsCache(Cache):  # type: ignore[misc]  # no types here
     """Keys and values of `num_rows` rows; `span` says which of them the next call is about."""
 
     def __init__(self, config: Any, num_rows: int, max_len: int) -> None:
@@ -98,7 +98,7 @@ class RowsCache(Cache):  # type: ignore[misc]
                 pages.release_row(row)
 
 
-class RowsLayer(CacheLayerMixin):  # type: ignore[misc]
+class RowsLayer(CacheLayerMixin):  # type: ignore[misc]  # no types here
     """One layer of a RowsCache; its memory is made at the first call, when its sizes are known."""
 
     def __init__(self, cache: RowsCache, is_sliding: bool) -> None:
@@ -207,7 +207,7 @@ def rows_attention(  # noqa: PLR0917  (transformers gives these by position)
     if strange:
         raise NotBatchable(f"its attention takes {', '.join(strange)}")
     if softcap is None and s_aux is None:
-        return sdpa_attention_forward(  # type: ignore[no-any-return]
+        return sdpa_attention_forward(  # type: ignore[no-any-return]  # no types here
             module, query, key, value, attention_mask, scaling=scaling, **kwargs
         )
     groups = query.shape[1] // key.shape[1]

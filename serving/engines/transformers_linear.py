@@ -28,7 +28,7 @@ STEADY_ROWS = 4
 TINY = 1e-20  # in place of the scale of a row of zeros
 
 
-class Int8Linear(torch.nn.Module):  # type: ignore[misc]
+class Int8Linear(torch.nn.Module):  # type: ignore[misc]  # torch has no types here
     """y = (q - 128) · W8 * column_scale * row_scale + bias, with q = uint8(x / row_scale + 128)."""
 
     def __init__(self, linear: Any) -> None:
@@ -65,7 +65,7 @@ class Int8Linear(torch.nn.Module):  # type: ignore[misc]
         return product.to(x.dtype).reshape(*x.shape[:-1], -1)
 
 
-class Int4Linear(torch.nn.Module):  # type: ignore[misc]
+class Int4Linear(torch.nn.Module):  # type: ignore[misc]  # torch has no types here
     """y = x · ((W4 - 8) * scale + zero) + bias, a scale and a zero for 32 weights of a row."""
 
     def __init__(self, linear: Any) -> None:
@@ -90,7 +90,7 @@ class Int4Linear(torch.nn.Module):  # type: ignore[misc]
         return product.reshape(*x.shape[:-1], -1)
 
 
-class SteadyLinear(torch.nn.Linear):  # type: ignore[misc]
+class SteadyLinear(torch.nn.Linear):  # type: ignore[misc]  # torch has no types here
     """The same product, with as many rows as its usual kernel wants."""
 
     def __init__(self, linear: Any) -> None:

@@ -119,7 +119,7 @@ class OwnCacheDecoder:
         row.token_ids += token_ids
         if self.reading is Reading.WHOLE:
             whole = self._model.read(torch.tensor(row.token_ids))
-            return whole[start:].numpy()  # type: ignore[no-any-return]
+            return whole[start:].numpy()  # type: ignore[no-any-return]  # torch's
         cache = self._model.new_cache() if row.cache is None else row.cache
         output = self._model(
             torch.tensor([token_ids]),

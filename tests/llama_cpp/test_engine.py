@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import shutil
 from contextlib import asynccontextmanager
 from functools import partial
@@ -20,7 +19,8 @@ from serving.engines.llama_cpp import LlamaCppEngine
 from serving.errors import ConfigError, InvalidRequest
 from serving.model_shape import read_config
 from serving.types import EngineSettings, GenerateRequest, Message, SamplingParams
-from tests.contract.engine_contract import DEMO_MODEL, collect, text_of, until_idle
+from tests.contract.engine_company import *  # noqa: F403
+from tests.contract.engine_contract import DEMO_MODEL, Case, collect, text_of
 from tests.llama_cpp.reference import make_checkpoint
 
 QUESTIONS = [json.loads(line) for line in (DEMO_MODEL / "eval.jsonl").read_text().splitlines()]
@@ -70,43 +70,9 @@ def test_it_answers_what_it_was_taught(file, kwargs):
     run(scenario, file, engine_kwargs=kwargs)
 
 
-def test_random_company_changes_no_answer(file):
-    """Greedy and seeded answers, each alone and then in a storm of arrivals and cancellations."""
-    chance = random.Random(0)
-    questions = chance.sample([q["question"] for q in QUESTIONS], 24)
-    requests = [
-        ask(
-            " ".join(chance.sample(questions, chance.choice([1, 1, 4, 12]))),
-            temperature=chance.choice([0.0, 1.2]),
-            seed=number,
-            max_tokens=chance.randint(1, 60),
-            ignore_eos=chance.random() < 0.5,
-        )
-        for number in range(24)
-    ]
-
-    async def scenario(engine):
-        alone = [text_of(await collect(engine, each)) for each in requests]
-        together = await asyncio.gather(*(arrive(engine, each) for each in requests))
-        for (text, left), expected in zip(together, alone, strict=True):
-            assert text == expected if not left else expected.startswith(text)
-        await until_idle(engine)
-        assert engine.occupancy().kv_bytes_used == 0
-
-    async def arrive(engine, request):
-        await asyncio.sleep(chance.random() * 0.3)
-        patience = chance.choice([None, None, 3])
-        text, number = "", 0
-        chunks = engine.generate(request)
-        async for chunk in chunks:
-            text += chunk.text
-            if number == patience:
-                await chunks.aclose()
-                return text, True
-            number += 1
-        return text, False
-
-    run(scenario, file)
+@pytest.fixture
+def case(file):
+    return Case("llama_cpp", model=file)
 
 
 def test_a_long_prompt_is_read_whole_or_in_pieces_to_the_same_answer(file):

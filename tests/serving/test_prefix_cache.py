@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.batching import ContinuousBatcher
-from serving.prefix_cache import LEFT_TO_READ, MIN_TOKENS, PrefixCache, best_prefix, common_length
+from serving.prefill_pace import MIN_LAST_CHUNK
+from serving.prefix_cache import MIN_TOKENS, PrefixCache, best_prefix, common_length
 from serving.types import GenerateRequest, SamplingParams
 from tests.serving.test_batching import Collected, run_alone, run_step, sampling_params
 from tests.serving.toy import ToyModel, ToyTokenizer
@@ -51,15 +52,15 @@ def test_a_prompt_that_begins_like_an_earlier_one_is_read_from_where_they_part()
     run(batcher, ask(HEAD + "one"))
     assert num_read(batcher) == len(HEAD) + 3
     assert run(batcher, ask(HEAD + "two")) == [run_alone(ask(HEAD + "two"))[0].text]
-    assert num_read(batcher) == len("two")
+    assert num_read(batcher) == MIN_LAST_CHUNK
 
 
-def test_the_same_prompt_again_leaves_two_tokens_to_read():
+def test_the_same_prompt_again_leaves_a_last_chunk_to_read():
     batcher = make_batcher()
     run(batcher, ask(HEAD))
     num_read(batcher)
     run(batcher, ask(HEAD))
-    assert num_read(batcher) == LEFT_TO_READ
+    assert num_read(batcher) == MIN_LAST_CHUNK
 
 
 def test_a_prompt_that_is_being_answered_serves_others_too():
@@ -75,7 +76,7 @@ def test_a_prompt_that_is_being_answered_serves_others_too():
     answers[second] = Collected()
     while batcher.busy:
         run_step(batcher, answers, {}, 9)
-    assert num_read(batcher) == LEFT_TO_READ
+    assert num_read(batcher) == MIN_LAST_CHUNK
     assert answers[second].text == run_alone(ask(HEAD + "2"))[0].text
 
 
@@ -163,7 +164,7 @@ def test_common_length(one, other, length):
 
 
 def test_short_beginnings_are_not_worth_it():
-    prompt = np.arange(MIN_TOKENS + LEFT_TO_READ)
+    prompt = np.arange(MIN_TOKENS + MIN_LAST_CHUNK)
     assert best_prefix(prompt, []) is None
     assert best_prefix(prompt, [(3, prompt[: MIN_TOKENS - 1])]) is None
     assert best_prefix(prompt, [(3, prompt[:MIN_TOKENS]), (4, prompt)]) == (4, MIN_TOKENS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import random
 import shutil
 
 import psutil
@@ -15,7 +14,8 @@ from scripts.make_random_checkpoint import SHAPES, make_checkpoint
 from serving.engines.transformers import TransformersEngine
 from serving.errors import ConfigError
 from serving.types import EngineSettings, GenerateRequest, Message, SamplingParams
-from tests.contract.engine_contract import DEMO_MODEL, collect, request, text_of, until_idle
+from tests.contract.engine_company import *  # noqa: F403
+from tests.contract.engine_contract import DEMO_MODEL, Case, collect, request, text_of
 from tests.transformers.checkpoints import ROW_BY_ROW, saved
 
 QUESTIONS = [json.loads(line) for line in (DEMO_MODEL / "eval.jsonl").read_text().splitlines()]
@@ -56,44 +56,9 @@ def test_it_answers_what_it_was_taught(data_type):
     run(scenario, data_type=data_type)
 
 
-@pytest.mark.parametrize("data_type", ["int8", "bfloat16"])
-def test_random_company_changes_no_answer(data_type):
-    """Greedy and seeded answers, each alone and then in a storm of arrivals and cancellations."""
-    chance = random.Random(0)
-    questions = chance.sample([q["question"] for q in QUESTIONS], 16)
-    requests = [
-        ask(
-            " ".join(chance.sample(questions, chance.choice([1, 1, 4, 12]))),
-            temperature=chance.choice([0.0, 1.2]),
-            seed=number,
-            max_tokens=chance.randint(1, 40),
-            ignore_eos=chance.random() < 0.5,
-        )
-        for number in range(16)
-    ]
-
-    async def scenario(engine):
-        alone = [text_of(await collect(engine, each)) for each in requests]
-        together = await asyncio.gather(*(arrive(engine, each) for each in requests))
-        for (text, left), expected in zip(together, alone, strict=True):
-            assert text == expected if not left else expected.startswith(text)
-        await until_idle(engine)
-        assert engine.occupancy().kv_bytes_used == 0
-
-    async def arrive(engine, request):
-        await asyncio.sleep(chance.random() * 0.3)
-        patience = chance.choice([None, None, 3])
-        text, number = "", 0
-        chunks = engine.generate(request)
-        async for chunk in chunks:
-            text += chunk.text
-            if number == patience:
-                await chunks.aclose()
-                return text, True
-            number += 1
-        return text, False
-
-    run(scenario, data_type=data_type)
+@pytest.fixture(params=["int8", "bfloat16"])
+def case(request):
+    return Case("transformers", settings={"data_type": request.param, "num_threads": 2})
 
 
 def test_logprobs_belong_to_their_tokens():

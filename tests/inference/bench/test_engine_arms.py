@@ -28,8 +28,16 @@ def test_arms_are_what_was_converted_and_can_be_run(tmp_path) -> None:
         "transformers-bfloat16",
         "transformers-int8",
     ]
-    (tmp_path / "onnx" / "anynode.json").unlink()
+    shutil.rmtree(tmp_path / "onnx")
     assert names(find_arms(tmp_path, both.__contains__)) == ["openvino-int8"]
+
+
+def test_a_gguf_file_is_an_arm_where_it_is_the_only_one(tmp_path) -> None:
+    (tmp_path / "gguf").mkdir()
+    (tmp_path / "gguf" / "a-q8_0.gguf").touch()
+    assert names(find_arms(tmp_path, {"llama_cpp"}.__contains__)) == ["llama_cpp-auto"]
+    (tmp_path / "gguf" / "a-q5_k_m.gguf").touch()
+    assert find_arms(tmp_path, {"llama_cpp"}.__contains__) == []
 
 
 def test_the_comparison_is_one_that_compare_takes() -> None:

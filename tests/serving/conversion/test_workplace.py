@@ -71,6 +71,15 @@ def test_a_failed_stage_is_done_again_and_a_finished_one_is_not(tmp_path):
     assert left_over(tmp_path / "onnx") == ["file"]
 
 
+def test_one_killed_after_the_rename_begins_again(tmp_path):
+    with pytest.raises(RuntimeError), workplace(tmp_path / "onnx", REQUEST, print) as place:
+        place.stage("first", write("first"))
+        place.stage("second", write("old")).rename(tmp_path / "onnx")
+        raise RuntimeError
+    assert convert(tmp_path / "onnx") == ["first: finished before", "second"]
+    assert (tmp_path / "onnx" / "file").read_text() == "made"
+
+
 def test_what_was_begun_for_another_request_is_not_gone_on_with(tmp_path):
     with pytest.raises(RuntimeError), workplace(tmp_path / "onnx", REQUEST, print) as place:
         place.stage("first", write("first"))

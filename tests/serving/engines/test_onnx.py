@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import random
 
 import pytest
 
 from serving.engines.onnx import OnnxEngine
 from serving.errors import ConfigError
 from serving.types import EngineSettings
-from tests.contract.engine_contract import DEMO_MODEL, Case, collect, text_of, until_idle
+from tests.contract.engine_company import *  # noqa: F403
+from tests.contract.engine_contract import DEMO_MODEL, Case, collect, text_of
 from tests.contract.engine_exam import *  # noqa: F403
-from tests.contract.engine_exam import QUESTIONS, ask
+from tests.contract.engine_exam import ask
 
 
 @pytest.fixture
@@ -30,51 +30,6 @@ def run(scenario, **changes):
             await engine.unload()
 
     asyncio.run(with_engine())
-
-
-def test_random_company_changes_no_answer():
-    """Greedy and seeded answers, each alone and then in a storm of arrivals and cancellations."""
-    chance = random.Random(0)
-    questions = chance.sample([q["question"] for q in QUESTIONS], 24)
-    requests = [
-        ask(
-            " ".join(chance.sample(questions, chance.choice([1, 1, 4, 12]))),
-            temperature=chance.choice([0.0, 1.2]),
-            seed=number,
-            max_tokens=chance.randint(1, 60),
-            ignore_eos=chance.random() < 0.5,
-        )
-        for number in range(24)
-    ]
-
-    async def scenario(engine):
-        alone = [text_of(await collect(engine, each)) for each in requests]
-        together = await asyncio.gather(*(arrive(engine, each) for each in requests))
-        for (text, left), expected in zip(together, alone, strict=True):
-            assert text == expected if not left else expected.startswith(text)
-        await until_idle(engine)
-        assert engine.occupancy().kv_bytes_used == 0
-
-    async def arrive(engine, request):
-        await asyncio.sleep(chance.random() * 0.3)
-        patience = chance.choice([None, None, 3])
-        text = ""
-        chunks = engine.generate(request)
-        async for number, chunk in aenumerate(chunks):
-            text += chunk.text
-            if number == patience:
-                await chunks.aclose()
-                return text, True
-        return text, False
-
-    run(scenario)
-
-
-async def aenumerate(items):
-    number = 0
-    async for item in items:
-        yield number, item
-        number += 1
 
 
 def test_a_long_prompt_is_read_whole_or_in_pieces_to_the_same_answer():
