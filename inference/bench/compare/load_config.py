@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     NonNegativeInt,
     PositiveFloat,
@@ -22,7 +20,7 @@ from pydantic import (
 
 from inference.bench.plan import RouteName
 from inference.bench.prompts.lengths import fixed, parse_length
-from serving.engine import nearest
+from inference.part import Part
 from serving.errors import ConfigError
 
 DEFAULT_CONCURRENCY = 8
@@ -53,22 +51,6 @@ def _object(given: Any) -> Any:
         return json.loads(given)
     except json.JSONDecodeError as error:
         raise ValueError(f"it is not JSON: {error}") from error
-
-
-class Part(BaseModel):
-    """A part of the file: unknown keys are refused, naming the nearest that exists."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, given: Any) -> Any:
-        known = list(cls.model_fields)
-        if isinstance(given, dict):
-            for key in given:
-                if key not in known:
-                    raise ValueError(f"there is no key '{key}'{nearest(str(key), known)}")
-        return given
 
 
 class LoadConfig(Part):
