@@ -72,12 +72,12 @@ class LoadConfig(Part):
     ignore_eos: bool = True  # the same work for all arms
     temperature: float | None = Field(default=0.0, ge=0)
     top_p: float | None = Field(default=None, ge=0, le=1)
-    extra_body: Annotated[dict[str, Any], BeforeValidator(_object)] = {}
+    extra_body: Annotated[dict[str, Any], BeforeValidator(_object)] = Field(default_factory=dict)
     seed: int = 0
     tokenizer: str | None = None
     model: str | dict[str, str] | None = None  # one for all, or one for each arm
     timeout_s: PositiveFloat = 600.0
-    slo: dict[Objective, PositiveFloat] = {}  # in ms
+    slo: dict[Objective, PositiveFloat] = Field(default_factory=dict)  # in ms
     processes: PositiveInt = 1
 
     @field_validator("prompt_tokens", "output_tokens")
