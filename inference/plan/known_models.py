@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def _decoder(
+def _decoder(  # noqa: PLR0917  the columns of a table
     kind: str,
     hidden: int,
     layers: int,
@@ -19,7 +19,7 @@ def _decoder(
     vocab: int,
     context: int,
     **more: Any,
-) -> Mapping[str, Any]:
+) -> dict[str, Any]:
     return {
         "model_type": kind,
         "hidden_size": hidden,

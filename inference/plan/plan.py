@@ -47,6 +47,7 @@ class Replica:
     devices: tuple[Device, ...]  # on one node, unless the model says across_nodes
     bytes_per_device: DeviceBytes
     max_sequences: int  # of `context` tokens whose KV cache fits at once
+    expected_sequences: int  # of `tokens` tokens, a usual request
     concurrency: int  # sequences at once that are expected here, at most those that fit
     decode_tokens_per_s: float  # expected at that concurrency
     step_s: float  # of one decode step at that concurrency: the time between two tokens
