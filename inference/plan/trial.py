@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from inference.plan.fit import Fit, Unfit, on_cpus, on_gpus
+from inference.plan.fit import HOST_BYTES_PER_PROCESS, Fit, Unfit, on_cpus, on_gpus
 from inference.plan.fleet import GPU_KINDS, Model
 from inference.plan.model_facts import ModelFacts
 from inference.plan.rooms import (
@@ -158,10 +158,10 @@ class _Trying:
         for free, number, entry in self._holders(product):
             wanted = min(free, self._way.width - len(devices))
             room = tried.get(number, self._rooms[number]).copy()
-            processes = wanted + (not devices)  # the replica's own is with its first GPU
-            taken = room.take_gpus(
-                entry, wanted, processes, processes * self._way.host_bytes // (1 + self._way.width)
-            )
+            # The replica's own process is with its first GPU.
+            own = 0 if devices else max(1, self._way.num_cpus - self._way.width)
+            memory = HOST_BYTES_PER_PROCESS * (wanted + (not devices))
+            taken = room.take_gpus(entry, wanted, wanted + own, memory)
             if taken is not None:
                 tried[number] = room
                 devices += [(number, index) for index in taken]
