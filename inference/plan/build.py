@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from inference.plan.devices import CORE_FLOPS_16BIT, CORE_OPS_INT8, socket_bandwidth
 from inference.plan.fit import (
@@ -28,11 +27,11 @@ from inference.plan.roofline import (
     Work,
     decode_step,
 )
-from inference.plan.rooms import Room, cores_of_sockets
+from inference.plan.rooms import Room, Rooms, cores_of_sockets
 from inference.plan.trial import Spot, Trial
 
 
-def model_plan(choice: Choice, facts: ModelFacts, rooms: Sequence[Room]) -> ModelPlan:
+def model_plan(choice: Choice, facts: ModelFacts, rooms: Rooms) -> ModelPlan:
     """One model's part of the plan; it has at least one replica."""
     trial, model = choice.trial, choice.model
     assert trial is not None
@@ -63,7 +62,7 @@ def running_of(model: Model, facts: ModelFacts, trial: Trial) -> Running:
     return how
 
 
-def replica(choice: Choice, facts: ModelFacts, rooms: Sequence[Room], number: int) -> Replica:
+def replica(choice: Choice, facts: ModelFacts, rooms: Rooms, number: int) -> Replica:
     """One of a model's, at its even part of the expected concurrency."""
     trial, model = choice.trial, choice.model
     assert trial is not None
@@ -92,7 +91,7 @@ def replica(choice: Choice, facts: ModelFacts, rooms: Sequence[Room], number: in
     )
 
 
-def _device(trial: Trial, spot: Spot, rooms: Sequence[Room]) -> list[Device]:
+def _device(trial: Trial, spot: Spot, rooms: Rooms) -> list[Device]:
     found = []
     for number, index in spot.devices:
         room = rooms[number]
@@ -118,7 +117,7 @@ def work(model: Model, facts: ModelFacts, trial: Trial, fit: Fit, batch: int) ->
     )
 
 
-def hardware(trial: Trial, spot: Spot, rooms: Sequence[Room], precision: str) -> Hardware:
+def hardware(trial: Trial, spot: Spot, rooms: Rooms, precision: str) -> Hardware:
     """What the replica runs on; GPUs, or its part of sockets as one device."""
     way, room = trial.way, rooms[spot.devices[0][0]]
     if way.kind not in GPU_KINDS:

@@ -8,17 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from inference.plan.devices import find_gpu
 from inference.plan.fit import context_of
-from inference.plan.fleet import GPU_KINDS, Fleet, Model, Node
+from inference.plan.fleet import GPU_KINDS, DeviceKind, Fleet, Model, Node
 from inference.plan.model_facts import ModelFacts
 from inference.plan.plan import Change
 from inference.plan.planner import Choice
+from inference.plan.rooms import alike, carries, kind_of_cpus, kind_of_gpus
 from inference.plan.ways import kinds_for
 
 CONTEXT_STEP = 256  # contexts are named in multiples of this
 NARROWER = {"auto": ("int8", "int4"), "float32": ("bfloat16", "int8", "int4")}
 FEWER_BITS = ("int8", "int4")
-NEW_NODES = (1, 2, 4)
+NEW_NODES = (1, 4)
+MOST_KINDS = 2
 
 
 def apply_change(fleet: Fleet, change: Change) -> Fleet:
@@ -52,7 +55,7 @@ def proposals(fleet: Fleet, choice: Choice, facts: ModelFacts) -> Iterator[Chang
         yield _of(model, "across_nodes", True, sentence)
     yield from _pins(model)
     yield from _less(choice)
-    yield from _more_nodes(fleet)
+    yield from _more_nodes(fleet, model)
 
 
 def _of(model: Model, field: str, value: Any, sentence: str) -> Change:
@@ -93,10 +96,10 @@ def _less(choice: Choice) -> Iterator[Change]:
         yield _of(model, "concurrency", held, f"expect {held} requests at once")
 
 
-def _more_nodes(fleet: Fleet) -> Iterator[Change]:
-    """More machines of a kind that is there already, those with GPUs of most memory first."""
+def _more_nodes(fleet: Fleet, model: Model) -> Iterator[Change]:
+    """More machines of a kind that is there already and that the model may be on."""
     for number in NEW_NODES:
-        for node in _kinds(fleet):
+        for node in _usable(fleet, model)[:MOST_KINDS]:
             name = f"{node.name}-more"
             if name in [each.name for each in fleet.nodes]:
                 continue
@@ -106,9 +109,19 @@ def _more_nodes(fleet: Fleet) -> Iterator[Change]:
             yield Change("nodes", more, f"add {machines}")
 
 
-def _kinds(fleet: Fleet) -> list[Node]:
+def _usable(fleet: Fleet, model: Model) -> list[Node]:
+    """One node of each kind, those with most GPUs first, then those with most cores."""
     seen: dict[str, Node] = {}
     for node in fleet.nodes:
-        alike = node.model_copy(update={"name": "", "count": 1, "head": False})
-        seen.setdefault(alike.model_dump_json(), node)
-    return sorted(seen.values(), key=lambda node: -sum(gpus.count for gpus in node.gpus))
+        if carries(node, model.labels):
+            seen.setdefault(alike(node), node)
+    possible = set(kinds_for(model))
+    usable = [node for node in seen.values() if possible & set(_kinds(node))]
+    most = [(-sum(gpus.count for gpus in node.gpus), -node.cores) for node in usable]
+    order = sorted(range(len(usable)), key=lambda each: (most[each], each))
+    return [usable[each] for each in order]
+
+
+def _kinds(node: Node) -> Iterator[DeviceKind]:
+    yield kind_of_cpus(node)
+    yield from (kind_of_gpus(find_gpu(gpus, node.name)) for gpus in node.gpus)

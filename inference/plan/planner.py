@@ -17,12 +17,13 @@ from dataclasses import dataclass, field
 
 from inference.plan.fleet import Fleet, Model
 from inference.plan.model_facts import ModelFacts
-from inference.plan.rooms import Room, rooms_of
+from inference.plan.rooms import Rooms, rooms_of
 from inference.plan.trial import Progress, Trial, attempt
 from inference.plan.ways import ways
 
 Facts = Mapping[str, ModelFacts]  # by a model's source
 
+MOST_ENTRIES = 16  # of `nodes`, up to which plans for the first of them are looked at
 NOTHING = Progress(0.0, 0.0)
 
 
@@ -45,7 +46,7 @@ class Solution:
     """Where everything goes."""
 
     choices: tuple[Choice, ...]  # one for each model, in the file's order
-    rooms: tuple[Room, ...]  # of the whole fleet, as replicas leave them
+    rooms: Rooms  # of the whole fleet, as replicas leave them
 
     @property
     def score(self) -> tuple[Progress, ...]:
@@ -57,44 +58,42 @@ def solve(fleet: Fleet, facts: Facts) -> Solution:
     """The best of the plans for the first entries of `nodes`; of equal ones that for the most."""
     rooms = rooms_of(fleet)
     best = place_all(fleet.models, facts, rooms)
-    if best is None:
-        raise AssertionError("without a score to beat there is always a solution")
-    if _cannot_be_beaten(best, facts, rooms):
+    assert best is not None  # there is nothing to beat
+    if len(fleet.nodes) > MOST_ENTRIES or _cannot_be_beaten(best, facts, rooms):
         return best
     for number in range(len(fleet.nodes) - 1, 0, -1):
-        names = {name for node in fleet.nodes[:number] for name in node.names()}
-        first = [room for room in rooms if room.name in names]
-        better = place_all(fleet.models, facts, first, beat=best.score)
+        machines = sum(node.count for node in fleet.nodes[:number])
+        better = place_all(fleet.models, facts, rooms.first(machines), beat=best.score)
         if better is not None:
-            best = Solution(better.choices, (*better.rooms, *rooms[len(first) :]))
+            others = (rooms[each] for each in range(machines, len(rooms)))
+            best = Solution(better.choices, Rooms([*better.rooms, *others]))
     return best
 
 
 def place_all(
     models: Sequence[Model],
     facts: Facts,
-    rooms: Sequence[Room],
+    rooms: Rooms,
     *,
     beat: tuple[Progress, ...] | None = None,
 ) -> Solution | None:
     """Each model after those before it; None as soon as it cannot be better than `beat`."""
-    now, choices, equal = list(rooms), [], True
+    now, choices, equal = rooms, list[Choice](), True
     for number, model in enumerate(models):
         choice = choose(model, facts[model.source], now)
         choices.append(choice)
         if choice.trial is not None:
-            for changed in choice.trial.rooms.values():
-                now[changed.number] = changed
+            now = now.after(choice.trial.rooms)
         if beat is not None and equal:
             if choice.progress < beat[number]:
                 return None
             equal = choice.progress == beat[number]
     if beat is not None and equal:
         return None
-    return Solution(tuple(choices), tuple(now))
+    return Solution(tuple(choices), now)
 
 
-def choose(model: Model, facts: ModelFacts, rooms: Sequence[Room]) -> Choice:
+def choose(model: Model, facts: ModelFacts, rooms: Rooms) -> Choice:
     """The first way that serves all, else the first of those that serve most."""
     best: Trial | None = None
     tried: list[Trial] = []
@@ -108,7 +107,7 @@ def choose(model: Model, facts: ModelFacts, rooms: Sequence[Room]) -> Choice:
     return Choice(model, best, tuple(tried))
 
 
-def _cannot_be_beaten(solution: Solution, facts: Facts, rooms: Sequence[Room]) -> bool:
+def _cannot_be_beaten(solution: Solution, facts: Facts, rooms: Rooms) -> bool:
     """Whether every model has all it asks for, or finds no place in the whole fleet by itself."""
     return all(
         choice.progress.complete

@@ -9,24 +9,30 @@ from inference.plan.fit import Unfit, on_cpus, on_gpus, running, words
 from inference.plan.fleet import GPU_KINDS, DeviceKind, Fleet, Model
 from inference.plan.model_facts import ModelFacts
 from inference.plan.plan import Change, Refusal
-from inference.plan.planner import Choice, Facts, Solution, solve
-from inference.plan.rooms import Room, carries, kind_of_cpus, kind_of_gpus, rooms_of
+from inference.plan.planner import Choice, Facts, Solution, place_all, solve
+from inference.plan.rooms import Room, Rooms, carries, kind_of_cpus, kind_of_gpus, rooms_of
 from inference.plan.ways import Way, kinds_for, ways, widths
 
-MOST_CHANGES = 3
+MOST_CHANGES = 3  # for each
+MOST_REMEDIED = 3
 
 
 def refusals(fleet: Fleet, facts: Facts, solution: Solution) -> Iterator[Refusal]:
-    """One for each model that is not served as asked."""
-    for number, choice in enumerate(solution.choices):
-        if not choice.progress.complete:
-            found = facts[choice.model.source]
-            yield Refusal(
-                model=choice.model.name,
-                missing_replicas=_missing(choice),
-                reason=reason(choice, found, rooms_of(fleet), solution.rooms),
-                changes=tuple(_enough(fleet, facts, solution, number)),
-            )
+    """One for each model that is not served as asked; the first few come with remedies.
+
+    Whoever changes the fleet for those has another plan before the others' turn.
+    """
+    empty = rooms_of(fleet)
+    wanting = [at for at, choice in enumerate(solution.choices) if not choice.progress.complete]
+    for turn, number in enumerate(wanting):
+        choice = solution.choices[number]
+        remedies = _enough(fleet, facts, solution, number) if turn < MOST_REMEDIED else ()
+        yield Refusal(
+            model=choice.model.name,
+            missing_replicas=_missing(choice),
+            reason=reason(choice, facts[choice.model.source], empty, solution.rooms),
+            changes=tuple(remedies),
+        )
 
 
 def _missing(choice: Choice) -> int:
@@ -47,13 +53,20 @@ def _enough(fleet: Fleet, facts: Facts, solution: Solution, number: int) -> Iter
 
 
 def _helps(fleet: Fleet, facts: Facts, before: Solution, number: int, change: Change) -> bool:
-    after = solve(apply_change(fleet, change), facts).score
-    return after[number].complete and all(
-        now >= then for now, then in zip(after, before.score, strict=True)
+    """Tried the quick way first, then as the plan of the changed file would be made."""
+    changed = apply_change(fleet, change)
+    quick = place_all(changed.models, facts, rooms_of(changed))
+    assert quick is not None  # there is nothing to beat
+    return _is_enough(quick, before, number) and _is_enough(solve(changed, facts), before, number)
+
+
+def _is_enough(after: Solution, before: Solution, number: int) -> bool:
+    return after.score[number].complete and all(
+        now >= then for now, then in zip(after.score, before.score, strict=True)
     )
 
 
-def reason(choice: Choice, facts: ModelFacts, empty: list[Room], left: tuple[Room, ...]) -> str:
+def reason(choice: Choice, facts: ModelFacts, empty: Rooms, left: Rooms) -> str:
     """In one sentence, with the arithmetic."""
     model, trial = choice.model, choice.trial
     if trial is None:
@@ -81,7 +94,7 @@ def _size(way: Way) -> str:
     return f"{way.width} GPU{'s' * (way.width > 1)}{where}, {way.num_cpus} cores"
 
 
-def _never(model: Model, facts: ModelFacts, rooms: list[Room], possible: list[Way]) -> str | None:
+def _never(model: Model, facts: ModelFacts, rooms: Rooms, possible: list[Way]) -> str | None:
     """Why no replica would fit even if the fleet were empty; None: one would."""
     said = []
     for kind in kinds_for(model):
@@ -97,7 +110,7 @@ def _never(model: Model, facts: ModelFacts, rooms: list[Room], possible: list[Wa
 
 
 def _nowhere(
-    model: Model, facts: ModelFacts, kind: DeviceKind, rooms: list[Room], possible: list[Way]
+    model: Model, facts: ModelFacts, kind: DeviceKind, rooms: Rooms, possible: list[Way]
 ) -> str | None:
     sizes = [
         size for room in rooms if carries(room.node, model.labels) for size in _sizes(room, kind)
@@ -129,7 +142,7 @@ def _sizes(room: Room, kind: DeviceKind) -> list[int]:
     return [room.node.memory // room.node.sockets] if kind_of_cpus(room.node) == kind else []
 
 
-def _taken(model: Model, possible: list[Way], left: tuple[Room, ...]) -> str:
+def _taken(model: Model, possible: list[Way], left: Rooms) -> str:
     kinds = list(dict.fromkeys(way.kind for way in possible))
     there = "; ".join(_left(left, kind) for kind in kinds)
     return (
@@ -138,7 +151,7 @@ def _taken(model: Model, possible: list[Way], left: tuple[Room, ...]) -> str:
     )
 
 
-def _left(rooms: tuple[Room, ...], kind: DeviceKind) -> str:
+def _left(rooms: Rooms, kind: DeviceKind) -> str:
     """Free devices of a kind, node by node."""
     found = []
     for room in rooms:

@@ -1,11 +1,12 @@
-"""What is free on a node while a plan is made, and taking it: cores, memory, GPUs.
+"""What is free on each machine while a plan is made, and taking it: cores, memory, GPUs.
 
 Cores and memory are counted for each socket, so that a replica on CPUs stays on one where it can.
+A fleet has many machines but few kinds of them: rooms that are alike are looked at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from inference.plan.devices import Gpu, find_gpu
@@ -19,6 +20,7 @@ class Room:
 
     name: str
     number: int  # in the fleet's order
+    kind: int  # machines of one kind differ in name only
     node: Node
     gpus: tuple[Gpu, ...]  # one for each entry of node.gpus
     free_gpus: list[list[int]]  # for each entry, numbers among all of the node's
@@ -29,8 +31,20 @@ class Room:
         """The same, to take from."""
         free = [list(each) for each in self.free_gpus]
         return Room(
-            self.name, self.number, self.node, self.gpus, free, [*self.cores], [*self.memory]
+            self.name,
+            self.number,
+            self.kind,
+            self.node,
+            self.gpus,
+            free,
+            [*self.cores],
+            [*self.memory],
         )
+
+    @property
+    def state(self) -> tuple[int, ...]:
+        """Equal for rooms that are alike in all that counts."""
+        return (self.kind, *map(len, self.free_gpus), *self.cores, *self.memory)
 
     def take_gpus(self, entry: int, width: int, cores: int, memory: int) -> list[int] | None:
         """The first free ones of an entry, with cores and memory of the host; None: too few."""
@@ -68,6 +82,31 @@ class Room:
         return NodeFree(self.name, sum(self.cores), sum(self.memory), tuple(products))
 
 
+class Rooms(Sequence[Room]):
+    """All machines' rooms, by number, and in groups that are alike. Never changed: see `after`."""
+
+    def __init__(self, rooms: Iterable[Room]) -> None:
+        self._rooms = tuple(rooms)
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for room in self._rooms:
+            groups.setdefault(room.state, []).append(room.number)
+        self.groups = tuple(map(tuple, groups.values()))  # of numbers, each in the fleet's order
+
+    def __getitem__(self, number: int) -> Room:  # type: ignore[override]
+        return self._rooms[number]
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+    def after(self, changed: Mapping[int, Room]) -> Rooms:
+        """The same with some rooms as they have become."""
+        return Rooms(changed.get(room.number, room) for room in self._rooms)
+
+    def first(self, number: int) -> Rooms:
+        """The first so many."""
+        return Rooms(self._rooms[:number])
+
+
 def _spread(free: list[int], amount: int) -> None:
     while amount:
         most = max(range(len(free)), key=lambda each: free[each])
@@ -82,19 +121,31 @@ def cores_of_sockets(node: Node) -> list[int]:
     return [each + (socket < more) for socket in range(node.sockets)]
 
 
-def rooms_of(fleet: Fleet) -> list[Room]:
+def rooms_of(fleet: Fleet) -> Rooms:
     """All machines, empty, in the fleet's order; raises ConfigError for an unknown GPU."""
     found: list[Room] = []
+    kinds: dict[str, int] = {}
     for node in fleet.nodes:
+        kind = kinds.setdefault(alike(node), len(kinds))
         gpus = tuple(find_gpu(each, node.name) for each in node.gpus)
         memory = [node.memory // node.sockets] * node.sockets
         for name in node.names():
-            free, first = [], 0
-            for each in node.gpus:
-                free.append(list(range(first, first + each.count)))
-                first += each.count
-            cores = cores_of_sockets(node)
-            found.append(Room(name, len(found), node, gpus, free, cores, [*memory]))
+            free, cores = _gpu_numbers(node), cores_of_sockets(node)
+            found.append(Room(name, len(found), kind, node, gpus, free, cores, [*memory]))
+    return Rooms(found)
+
+
+def alike(node: Node) -> str:
+    """Equal for nodes that differ in nothing that a plan asks of them."""
+    same = {"name": "", "count": 1, "head": False, "reserved_cores": node.cores - node.usable_cores}
+    return node.model_copy(update=same).model_dump_json()
+
+
+def _gpu_numbers(node: Node) -> list[list[int]]:
+    found, first = [], 0
+    for each in node.gpus:
+        found.append(list(range(first, first + each.count)))
+        first += each.count
     return found
 
 

@@ -5,7 +5,7 @@ Trying changes nothing: it gives copies of the rooms as they would be.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from inference.plan.fit import HOST_BYTES_PER_PROCESS, Fit, Unfit, on_cpus, on_gpus
@@ -13,6 +13,7 @@ from inference.plan.fleet import GPU_KINDS, Model
 from inference.plan.model_facts import ModelFacts
 from inference.plan.rooms import (
     Room,
+    Rooms,
     carries,
     cores_of_sockets,
     kind_of_cpus,
@@ -53,7 +54,7 @@ class Trial:
     rooms: Mapping[int, Room] = field(repr=False)  # those that changed, by number
 
 
-def attempt(model: Model, facts: ModelFacts, way: Way, rooms: Sequence[Room]) -> Trial:
+def attempt(model: Model, facts: ModelFacts, way: Way, rooms: Rooms) -> Trial:
     """Place replicas until enough are there or no more fit."""
     trying = _Trying(model, facts, way, rooms)
     while not trying.enough() and trying.place_one():
@@ -63,10 +64,10 @@ def attempt(model: Model, facts: ModelFacts, way: Way, rooms: Sequence[Room]) ->
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where replicas might be: a node's cores, or one entry of its GPUs."""
+    """Where replicas might be: cores or GPUs of nodes that are alike."""
 
-    number: int  # of the room
-    entry: int
+    numbers: list[int]  # of the rooms, those that are filled first at the end
+    entry: int  # of the node's GPUs
     fit: Fit
     rank: tuple[int, ...]  # the lowest is taken first
 
@@ -74,7 +75,7 @@ class _Place:
 class _Trying:
     """Replicas of one model being placed one way."""
 
-    def __init__(self, model: Model, facts: ModelFacts, way: Way, rooms: Sequence[Room]) -> None:
+    def __init__(self, model: Model, facts: ModelFacts, way: Way, rooms: Rooms) -> None:
         self._model, self._facts, self._way, self._rooms = model, facts, way, rooms
         self.spots: list[Spot] = []
         self.changed: dict[int, Room] = {}
@@ -93,18 +94,22 @@ class _Trying:
     def place_one(self) -> bool:
         """On the best place that has room; one that is full is not asked again."""
         while self._places:
-            spot = self._take(self._places[-1])
+            place = self._places[-1]
+            spot = self._take(place, place.numbers[-1])
             if spot is not None:
                 self.spots.append(spot)
                 self._sequences += spot.fit.expected_sequences
                 return True
-            self._places.pop()
+            place.numbers.pop()
+            if not place.numbers:
+                self._places.pop()
         return False
 
     def _possible(self) -> Iterator[_Place]:
         """The smallest devices first, or the largest, and of equal ones the fullest."""
         fits: dict[object, Fit | Unfit] = {}
-        for room in self._rooms:
+        for numbers in self._rooms.groups:
+            room = self._rooms[numbers[0]]
             if not carries(room.node, self._model.labels):
                 continue
             for entry, size, rank in self._sized(room):
@@ -112,7 +117,7 @@ class _Trying:
                 if fit is None:
                     fit = fits[size] = self._fit(size)
                 if isinstance(fit, Fit):
-                    yield _Place(room.number, entry, fit, (*rank, room.number))
+                    yield _Place([*reversed(numbers)], entry, fit, (*rank, room.number))
 
     def _sized(self, room: Room) -> Iterator[tuple[int, int, tuple[int, int]]]:
         """(entry, bytes, rank) of a room's devices that a replica could be on."""
@@ -133,38 +138,38 @@ class _Trying:
             return on_gpus(self._model, self._facts, self._way.width, size)
         return on_cpus(self._model, self._facts, self._way.kind, size)
 
-    def _take(self, place: _Place) -> Spot | None:
+    def _take(self, place: _Place, number: int) -> Spot | None:
         if self._way.across_nodes:
-            return self._take_across(place)
-        way, room = self._way, self._room(place.number)
+            return self._take_across(place, number)
+        way, room = self._way, self._room(number)
         if way.kind in GPU_KINDS:
             found = room.take_gpus(place.entry, way.width, way.num_cpus, way.host_bytes)
         else:
             found = room.take_cores(way.num_cpus, place.fit.bytes_per_device.total)
         if found is None:
             return None
-        return Spot(tuple((place.number, index) for index in found), place.entry, place.fit)
+        return Spot(tuple((number, index) for index in found), place.entry, place.fit)
 
     def _room(self, number: int) -> Room:
         if number not in self.changed:
             self.changed[number] = self._rooms[number].copy()
         return self.changed[number]
 
-    def _take_across(self, place: _Place) -> Spot | None:
+    def _take_across(self, place: _Place, number: int) -> Spot | None:
         """GPUs of one product from as few nodes as hold so many, those with most free first."""
-        product = self._rooms[place.number].node.gpus[place.entry].product
+        product = self._rooms[number].node.gpus[place.entry].product
         tried = dict(self.changed)
         devices: list[tuple[int, int]] = []
-        for free, number, entry in self._holders(product):
+        for free, holder, entry in self._holders(product):
             wanted = min(free, self._way.width - len(devices))
-            room = tried.get(number, self._rooms[number]).copy()
+            room = tried.get(holder, self._rooms[holder]).copy()
             # The replica's own process is with its first GPU.
             own = 0 if devices else max(1, self._way.num_cpus - self._way.width)
             memory = HOST_BYTES_PER_PROCESS * (wanted + (not devices))
             taken = room.take_gpus(entry, wanted, wanted + own, memory)
             if taken is not None:
-                tried[number] = room
-                devices += [(number, index) for index in taken]
+                tried[holder] = room
+                devices += [(holder, index) for index in taken]
             if len(devices) == self._way.width:
                 self.changed.update(tried)
                 first = self._rooms[devices[0][0]].node.gpus

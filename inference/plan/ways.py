@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from inference.plan.fit import HOST_BYTES_PER_PROCESS, Unfit, running
 from inference.plan.fleet import CPU_KINDS, GPU_KINDS, KINDS, DeviceKind, Model
 from inference.plan.model_facts import ModelFacts
-from inference.plan.rooms import Room, cores_of_sockets, kind_of_cpus, kind_of_gpus
+from inference.plan.rooms import Rooms, cores_of_sockets, kind_of_cpus, kind_of_gpus
 
 WIDTHS = (1, 2, 4, 8, 16, 32, 64)
 
@@ -39,7 +39,7 @@ def kinds_for(model: Model) -> Sequence[DeviceKind]:
     return groups.get(model.device) or tuple(kind for kind in KINDS if kind == model.device)
 
 
-def ways(model: Model, facts: ModelFacts, rooms: Sequence[Room]) -> Iterator[Way]:
+def ways(model: Model, facts: ModelFacts, rooms: Rooms) -> Iterator[Way]:
     """Every way, in the order in which they are preferred; empty where no device would do."""
     for kind in kinds_for(model):
         if isinstance(running(model, facts, kind), Unfit):
@@ -50,9 +50,7 @@ def ways(model: Model, facts: ModelFacts, rooms: Sequence[Room]) -> Iterator[Way
             yield from (Way(kind, 1, cores) for cores in _core_counts(model, kind, rooms))
 
 
-def _gpu_ways(
-    model: Model, facts: ModelFacts, kind: DeviceKind, rooms: Sequence[Room]
-) -> Iterator[Way]:
+def _gpu_ways(model: Model, facts: ModelFacts, kind: DeviceKind, rooms: Rooms) -> Iterator[Way]:
     counts = [
         gpus.count
         for room in rooms
@@ -79,7 +77,7 @@ def widths(model: Model, facts: ModelFacts) -> list[int]:
     ]
 
 
-def _core_counts(model: Model, kind: DeviceKind, rooms: Sequence[Room]) -> list[int]:
+def _core_counts(model: Model, kind: DeviceKind, rooms: Rooms) -> list[int]:
     """Cores of a replica: those of a socket, where sockets differ the largest first."""
     if model.num_cpus is not None:
         return [model.num_cpus]
