@@ -14,7 +14,7 @@ from inference.plan.rooms import Room, Rooms, carries, kind_of_cpus, kind_of_gpu
 from inference.plan.ways import Way, kinds_for, ways, widths
 
 MOST_CHANGES = 3  # for each
-MOST_REMEDIED = 3
+MOST_REMEDIED = 2
 
 
 def refusals(fleet: Fleet, facts: Facts, solution: Solution) -> Iterator[Refusal]:
