@@ -9,11 +9,24 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from inference.bench.prompts.lengths import FORMS, parse_length
+from inference.bench.trace import read_trace
 from inference.plan.load import check_fleet, find_facts, read_fleet_file
-from inference.plan.make import make_plan
+from inference.plan.make import plan_of
+from inference.plan.plan import Plan
+from inference.plan.planner import Choice, solve
+from inference.plan.simulation.simulate import (
+    NUM_REQUESTS,
+    ModelSimulation,
+    expected_load,
+    simulate,
+)
+from inference.plan.simulation.table import show as show_simulation
+from inference.plan.simulation.workload import Recorded, Workload
 from inference.plan.table import LEGEND, show
 from serving.errors import ConfigError
 
+LOAD = "Load"
 INCOMPLETE = 1  # exit status: something found no place
 
 
@@ -34,6 +47,32 @@ def plan(
         typer.Option("--model", help="A folder or owner/name, beside the file's models; repeat."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+    simulate_load: Annotated[
+        bool,
+        typer.Option("--simulate", help="Also run it under rising load.", rich_help_panel=LOAD),
+    ] = False,
+    trace: Annotated[
+        Path | None,
+        typer.Option(help="Requests of real traffic, for each model.", rich_help_panel=LOAD),
+    ] = None,
+    request_rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            help="Requests/s for each model. [dim](default: what its concurrency means)[/dim]",
+            rich_help_panel=LOAD,
+        ),
+    ] = None,
+    prompt_tokens: Annotated[
+        str, typer.Option(help=f"Length of prompts: {FORMS}.", rich_help_panel=LOAD)
+    ] = "128",
+    output_tokens: Annotated[
+        str, typer.Option(help="Length of answers, likewise.", rich_help_panel=LOAD)
+    ] = "128",
+    num_requests: Annotated[
+        int, typer.Option(min=1, help="Requests at each load.", rich_help_panel=LOAD)
+    ] = NUM_REQUESTS,
+    seed: Annotated[int, typer.Option(help="Of arrivals and lengths.", rich_help_panel=LOAD)] = 0,
 ) -> None:
     """Say which replica goes where, what it takes and gives, and what would make the rest fit."""
     said = read_fleet_file(fleet_file) if fleet_file is not None else {}
@@ -47,14 +86,44 @@ def plan(
     if "nodes" not in said:
         raise ConfigError("give a fleet file with nodes, or --this-machine, or --from-cluster")
     fleet = check_fleet(said, where)
-    made = make_plan(fleet, find_facts(fleet))
-    if as_json:
-        print(json.dumps(made.as_json(), indent=2))
-    else:
-        console = Console()
-        show(made, console)
-        console.print(f"\n[dim]{LEGEND}[/dim]")
+    facts = find_facts(fleet)
+    solution = solve(fleet, facts)
+    made = plan_of(fleet, facts, solution)
+    simulations: list[ModelSimulation] = []
+    if simulate_load:
+        recorded = None if trace is None else Recorded(read_trace(trace))
+        lengths = {
+            "prompt_tokens": parse_length(prompt_tokens, "--prompt-tokens"),
+            "output_tokens": parse_length(output_tokens, "--output-tokens"),
+        }
+
+        def load(choice: Choice) -> Workload:
+            return recorded or expected_load(
+                solution,
+                facts,
+                choice,
+                num_requests=num_requests,
+                request_rate=request_rate,
+                seed=seed,
+                **lengths,
+            )
+
+        simulations = list(simulate(solution, facts, load))
+    _print(made, simulations, as_json)
     raise typer.Exit(INCOMPLETE if made.refusals else 0)
+
+
+def _print(made: Plan, simulations: list[ModelSimulation], as_json: bool) -> None:
+    if as_json:
+        simulated = {"simulations": [each.as_json() for each in simulations]}
+        print(json.dumps(made.as_json() | (simulated if simulations else {}), indent=2))
+        return
+    console = Console()
+    show(made, console)
+    console.print(f"\n[dim]{LEGEND}[/dim]")
+    for each in simulations:
+        console.print()
+        show_simulation(each, console)
 
 
 def _found_nodes(this_machine: bool, from_cluster: bool) -> list[dict[str, Any]] | None:

@@ -66,6 +66,7 @@ class Fit:
     kv_bytes_per_token: float  # on each device
     max_sequences: int  # of `context` tokens
     expected_sequences: int  # of `tokens` tokens
+    most_sequences: int  # that it runs at once, however short
 
 
 def context_of(model: Model, facts: ModelFacts) -> int:
@@ -165,6 +166,7 @@ def on_gpus(model: Model, facts: ModelFacts, width: int, memory_bytes: int) -> F
         per_token,
         min(MOST_SEQUENCES_GPU, room // wants.kv_bytes),
         min(MOST_SEQUENCES_GPU, int(room // (per_token * tokens_of(model, facts)))),
+        MOST_SEQUENCES_GPU,
     )
 
 
@@ -191,6 +193,7 @@ def on_cpus(model: Model, facts: ModelFacts, kind: DeviceKind, memory_bytes: int
         how.kv_bytes_per_token,
         min(MOST_SEQUENCES_CPU, int(budget // one)),
         min(MOST_SEQUENCES_CPU, int(budget // usual)),
+        MOST_SEQUENCES_CPU,
     )
 
 

@@ -1,4 +1,4 @@
-"""Reads a fleet file, and finds out about its models. Errors name the file, the field and the fix."""
+"""Reads a fleet file, and finds out about its models: errors name file, field and fix."""
 
 from __future__ import annotations
 

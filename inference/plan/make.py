@@ -5,7 +5,7 @@ from __future__ import annotations
 from inference.plan.build import model_plan
 from inference.plan.fleet import Fleet
 from inference.plan.plan import Plan
-from inference.plan.planner import Facts, solve
+from inference.plan.planner import Facts, Solution, solve
 from inference.plan.refusals import refusals
 
 
@@ -15,7 +15,11 @@ def make_plan(fleet: Fleet, facts: Facts) -> Plan:
     `facts`: of each model's source. Raises ConfigError for a GPU that nothing is known of, or a
     context longer than its model was made for.
     """
-    solution = solve(fleet, facts)
+    return plan_of(fleet, facts, solve(fleet, facts))
+
+
+def plan_of(fleet: Fleet, facts: Facts, solution: Solution) -> Plan:
+    """The same of a solution that is there already."""
     return Plan(
         models=tuple(
             model_plan(choice, facts[choice.model.source], solution.rooms)

@@ -60,7 +60,9 @@ class Server:
     speeds: Speeds
     now_s: float = 0.0  # the end of its last step
     busy_s: float = 0.0
-    blocked_s: dict[Blocked, float] = field(default_factory=lambda: {"KV memory": 0.0, "slots": 0.0})
+    blocked_s: dict[Blocked, float] = field(
+        default_factory=lambda: {"KV memory": 0.0, "slots": 0.0}
+    )
     answered: list[Answered] = field(default_factory=list)
     refused: list[Request] = field(default_factory=list)  # longer than all of the KV memory
     _waiting: deque[Request] = field(default_factory=deque)
@@ -147,7 +149,7 @@ def _tokens(request: Request) -> int:
 
 
 def run(servers: list[Server], requests: list[Request]) -> None:
-    """All requests, in order of time, each to the server that has the fewest; to the last answer."""
+    """All requests, in order of time, each to the server with the fewest; to the last answer."""
     for request in requests:
         for server in servers:
             server.advance(request.at_s)
