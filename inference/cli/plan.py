@@ -30,7 +30,7 @@ LOAD = "Load"
 INCOMPLETE = 1  # exit status: something found no place
 
 
-def plan(
+def plan(  # noqa: PLR0917  (the command line passes them by name)
     fleet_file: Annotated[
         Path | None,
         typer.Argument(metavar="FLEET.yaml", help="Nodes and models; see docs/plan.md."),

@@ -19,7 +19,7 @@ from inference.plan.simulation.workload import Synthetic, Workload
 
 Breaking = Literal["KV memory", "slots", "compute"]
 
-SCALES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+SCALES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 NUM_REQUESTS = 400
 TTFT_LIMIT_S = 2.0  # a 95th percentile beyond it, and ten times the unloaded one, is broken
 UNLOADED_FACTOR = 10
