@@ -120,11 +120,9 @@ def _nowhere(
         return f"the fleet has none{labels}"
     of_kind = [way for way in possible if way.kind == kind]
     if not of_kind:
-        widest = widths(model, facts)
-        return (
-            f"a replica needs {' or '.join(map(str, widest))} GPUs of one node, and the most that "
-            "one has is fewer"
-        )
+        asked = " or ".join(map(str, widths(model, facts)))
+        most = max(gpus.count for room in rooms for gpus in room.node.gpus)
+        return f"a replica needs {asked} GPUs of one node, and the most that one has is {most}"
     tried = [
         on_gpus(model, facts, way.width, max(sizes))
         if kind in GPU_KINDS

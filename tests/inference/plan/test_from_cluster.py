@@ -181,5 +181,5 @@ def test_a_machine_without_a_cluster_is_told_so(
     nowhere = str(tmp_path / "none")
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", nowhere)
     monkeypatch.setenv("KUBECONFIG", nowhere)
-    with pytest.raises(ConfigError, match="no cluster is configured .*KUBECONFIG"):
+    with pytest.raises(ConfigError, match=r"no cluster is configured .*KUBECONFIG"):
         find_nodes()
