@@ -10,6 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from inference.cli.bench.app import app as bench
+from inference.cli.check import check
 from inference.cli.convert import convert
 from inference.cli.serve import serve
 from inference.local.config import first_reason
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(convert)
+app.command()(check)
 app.add_typer(bench)
 
 

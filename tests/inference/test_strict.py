@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from inference.strict import check_serve_config
+
 from serving.errors import ConfigError
 
 

@@ -1,0 +1,344 @@
+"""What KubeRay 1.7 refuses in a RayService beyond its schema, or takes otherwise than it is meant.
+
+The operator says these only in its log or in the object's status, after `kubectl apply`.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from inference.check.finding import Finding
+from inference.check.look import at, mapping
+from inference.check.ray_service import (
+    CLUSTER,
+    HEAD,
+    Group,
+    RayService,
+    containers,
+    environment,
+    number,
+)
+
+NAME_LENGTH = 47  # of a RayService: names of pods are made of it
+NAME = re.compile(r"^[a-z]([-a-z0-9]*[a-z0-9])?$")  # DNS-1035
+INCREMENTAL = "NewClusterWithIncrementalUpgrade"
+STRATEGIES = ("NewCluster", INCREMENTAL, "None")
+EXCLUSIVE = ("num-cpus", "num-gpus", "memory", "resources")
+AUTOSCALER_V2 = "RAY_enable_autoscaler_v2"
+REDIS_VARIABLES = ("REDIS_PASSWORD", "RAY_REDIS_ADDRESS")
+REDIS_ANNOTATIONS = ("ray.io/ft-enabled", "ray.io/external-storage-namespace")
+TOKENS_SINCE = (2, 52)
+
+
+def check_kuberay(service: RayService) -> Iterator[Finding]:
+    """All rules of the operator."""
+    for rule in (
+        _identity,
+        _upgrade,
+        _misuse,
+        _bounds,
+        _start_params,
+        _autoscaler,
+        _gcs,
+        _auth,
+        _version,
+    ):
+        yield from rule(service)
+
+
+def _identity(service: RayService) -> Iterator[Finding]:
+    document, name = service.document, service.name
+    said = document.data.get("apiVersion")
+    if said == "ray.io/v1alpha1":
+        yield document.finding(
+            "api-version",
+            ("apiVersion",),
+            "KubeRay 1.9 will not know v1alpha1",
+            "write ray.io/v1",
+        )
+    elif said != "ray.io/v1":
+        yield document.finding(
+            "value", ("apiVersion",), f"no KubeRay serves {said}", "write ray.io/v1"
+        )
+    if len(name) > NAME_LENGTH or not NAME.match(name):
+        wrong = f"{len(name)} characters" if len(name) > NAME_LENGTH else f"'{name}'"
+        yield document.finding(
+            "rayservice-name",
+            ("metadata", "name"),
+            f"KubeRay refuses {wrong}: names of Services and pods are made of it",
+            f"use at most {NAME_LENGTH} of a-z, 0-9 and -, beginning with a letter",
+        )
+
+
+def _upgrade(service: RayService) -> Iterator[Finding]:
+    document, path = service.document, ("spec", "upgradeStrategy")
+    strategy = mapping(at(document.data, *path))
+    kind = strategy.get("type")
+    if kind is not None and kind not in STRATEGIES:
+        yield document.finding(
+            "upgrade-strategy",
+            (*path, "type"),
+            f"KubeRay has no strategy {kind}",
+            f"write one of {', '.join(STRATEGIES)}",
+        )
+    options = mapping(strategy.get("clusterUpgradeOptions"))
+    if kind == INCREMENTAL and (reason := _incremental(service, options)) is not None:
+        yield document.finding("upgrade-strategy", path, *reason)
+    if "upgradeStrategy" in service.cluster:
+        yield document.finding(
+            "upgrade-strategy",
+            (*CLUSTER, "upgradeStrategy"),
+            "under a RayService it must be unset",
+            "say it in spec.upgradeStrategy",
+        )
+
+
+def _incremental(service: RayService, options: Any) -> tuple[str, str] | None:
+    """Why an incremental upgrade could not work, and what to do."""
+    if not service.autoscaling:
+        return (
+            "an incremental upgrade needs the autoscaler",
+            "set enableInTreeAutoscaling: true in rayClusterConfig",
+        )
+    if not options.get("gatewayClassName"):
+        return (
+            "it needs a Gateway to move traffic with",
+            "set clusterUpgradeOptions.gatewayClassName",
+        )
+    step, surge = number(options.get("stepSizePercent")), number(options.get("maxSurgePercent"))
+    most = 100 if surge is None else surge
+    if step is None or not 0 <= step <= most <= 100:
+        return (
+            f"stepSizePercent {step} and maxSurgePercent {most} are out of order",
+            "keep to 0 <= stepSizePercent <= maxSurgePercent <= 100",
+        )
+    if (number(options.get("intervalSeconds")) or 0) <= 0:
+        return (
+            "no time passes between its steps",
+            "set clusterUpgradeOptions.intervalSeconds above 0",
+        )
+    return None
+
+
+def _misuse(service: RayService) -> Iterator[Finding]:
+    document = service.document
+    name = (*HEAD, "headService", "metadata", "name")
+    if at(document.data, *name) is not None:
+        yield document.finding(
+            "head-service-name", name, "KubeRay names the head's Service itself", "leave it out"
+        )
+    delay = number(at(document.data, "spec", "rayClusterDeletionDelaySeconds"))
+    if delay is not None and delay < 0:
+        yield document.finding(
+            "deletion-delay",
+            ("spec", "rayClusterDeletionDelaySeconds"),
+            f"{delay} seconds are no time to wait",
+            "write 0 or more",
+        )
+    for group in service.groups:
+        if group.spec.get("template") is not None and not group.container:
+            yield document.finding(
+                "group-container",
+                group.pod_path,
+                f"group {group.name} has no container for Ray",
+                "put Ray's container first in containers",
+            )
+
+
+def _bounds(service: RayService) -> Iterator[Finding]:
+    document, names = service.document, set[str]()
+    for group in service.workers:
+        if group.name in names:
+            yield document.finding(
+                "group-name",
+                (*group.path, "groupName"),
+                f"there are two groups {group.name}",
+                "give each a name of its own",
+            )
+        names.add(group.name)
+        yield from _bounds_of(service, group)
+        if group.spec.get("suspend") is True and service.autoscaling:
+            yield document.finding(
+                "suspended-group",
+                (*group.path, "suspend"),
+                "KubeRay suspends no group while the autoscaler is on",
+                "set replicas and minReplicas to 0, or enableInTreeAutoscaling: false",
+            )
+
+
+def _bounds_of(service: RayService, group: Group) -> Iterator[Finding]:
+    document, spec = service.document, group.spec
+    least, most, asked = (
+        number(spec.get(key)) for key in ("minReplicas", "maxReplicas", "replicas")
+    )
+    if (least is None or most is None) and not service.autoscaling:
+        missing = " and ".join(
+            key for key in ("minReplicas", "maxReplicas") if number(spec.get(key)) is None
+        )
+        yield document.finding(
+            "group-bounds",
+            group.path,
+            f"without an autoscaler KubeRay wants {missing} too",
+            f"set {missing} to replicas",
+        )
+    if min(least or 0, most or 0, asked or 0) < 0:
+        yield document.finding(
+            "group-bounds", group.path, "a number of pods is negative", "write 0 or more"
+        )
+    elif least is not None and most is not None and least > most:
+        yield document.finding(
+            "group-bounds",
+            (*group.path, "minReplicas"),
+            f"{least} is more than maxReplicas {most}",
+            "make it equal or less",
+        )
+    elif asked is not None and not (least or 0) <= asked <= (asked if most is None else most):
+        kept = max(min(asked, asked if most is None else most), least or 0)
+        yield document.finding(
+            "group-clamped",
+            (*group.path, "replicas"),
+            f"KubeRay makes {kept} of {asked} without a word, to stay within minReplicas and "
+            "maxReplicas",
+            f"write {kept}, or widen the bounds",
+        )
+
+
+def _start_params(service: RayService) -> Iterator[Finding]:
+    document = service.document
+    for group in service.groups:
+        params, path = group.start_params, (*group.path, "rayStartParams")
+        both = [key for key in EXCLUSIVE if key in params]
+        if group.spec.get("resources") and both:
+            yield document.finding(
+                "group-resources",
+                (*path, both[0]),
+                f"KubeRay refuses {both[0]} here where the group has resources of its own",
+                "say it in the group's resources",
+            )
+        if "labels" in params:
+            yield document.finding(
+                "start-params-labels",
+                (*path, "labels"),
+                "KubeRay refuses labels here",
+                "say them in the group's labels",
+            )
+        text = params.get("resources")
+        if isinstance(text, str) and not survives_bash(text):
+            yield document.finding(
+                "start-params-quoting",
+                (*path, "resources"),
+                "bash takes its quotes away, and Ray then reads no JSON",
+                'say it in the group\'s resources: resources: {name: "1"}',
+            )
+
+
+def survives_bash(text: str) -> bool:
+    """Whether `ray start --resources=TEXT` still gets one argument, with its quotes."""
+    try:
+        words = shlex.split(f"--resources={text}")
+    except ValueError:
+        return False
+    return len(words) == 1 and (words[0].count('"') >= 2 or words[0] == "--resources={}")
+
+
+def _autoscaler(service: RayService) -> Iterator[Finding]:
+    document = service.document
+    options = mapping(service.cluster.get("autoscalerOptions"))
+    by_variable = [
+        path
+        for path, container in containers(service.head)
+        if str(environment(container).get(AUTOSCALER_V2, "0")).lower() in {"1", "true"}
+    ]
+    if by_variable and "version" in options:
+        yield document.finding(
+            "autoscaler",
+            (*CLUSTER, "autoscalerOptions", "version"),
+            f"the version is said twice, here and by {AUTOSCALER_V2}",
+            "leave the variable out",
+        )
+    if by_variable and not service.autoscaling:
+        yield document.finding(
+            "autoscaler",
+            (*by_variable[0], "env"),
+            f"{AUTOSCALER_V2} needs an autoscaler",
+            "set enableInTreeAutoscaling: true, or leave the variable out",
+        )
+    if not service.autoscaling or not (by_variable or options.get("version") == "v2"):
+        return
+    for group in service.groups:
+        if group.pod.get("restartPolicy") not in {None, "Never"}:
+            yield document.finding(
+                "autoscaler",
+                (*group.pod_path, "restartPolicy"),
+                "autoscaler v2 replaces pods itself and refuses those that Kubernetes restarts",
+                "write Never, or leave it out",
+            )
+
+
+def _gcs(service: RayService) -> Iterator[Finding]:
+    if "gcsFaultToleranceOptions" not in service.cluster:
+        return
+    document = service.document
+    excluded = [
+        (*path, "env")
+        for path, container in containers(service.head)
+        if set(REDIS_VARIABLES) & set(environment(container))
+    ]
+    if "redis-password" in service.head.start_params:
+        excluded.append((*HEAD, "rayStartParams", "redis-password"))
+    annotations = mapping(at(document.data, "metadata", "annotations"))
+    excluded += [
+        ("metadata", "annotations", key) for key in REDIS_ANNOTATIONS if key in annotations
+    ]
+    for path in excluded:
+        yield document.finding(
+            "gcs-fault-tolerance",
+            path,
+            "KubeRay refuses older words for Redis beside gcsFaultToleranceOptions",
+            "say it in gcsFaultToleranceOptions: redisAddress, redisPassword.valueFrom, "
+            "externalStorageNamespace",
+        )
+
+
+def _auth(service: RayService) -> Iterator[Finding]:
+    document, path = service.document, (*CLUSTER, "authOptions")
+    options = mapping(service.cluster.get("authOptions"))
+    ray = _numbers(service.cluster.get("rayVersion"))
+    if options.get("mode") == "token" and (ray is None or ray < TOKENS_SINCE):
+        yield document.finding(
+            "auth-options",
+            (*path, "mode"),
+            f"tokens need rayVersion 2.52 or newer, and it is {service.cluster.get('rayVersion')}",
+            "set rayVersion to the Ray of the images",
+        )
+    if options.get("enableK8sTokenAuth"):
+        yield document.finding(
+            "auth-options",
+            (*path, "enableK8sTokenAuth"),
+            "KubeRay refuses it for a RayService",
+            "leave it out",
+        )
+
+
+def _version(service: RayService) -> Iterator[Finding]:
+    said = service.cluster.get("rayVersion")
+    try:
+        ours = version("ray")
+    except PackageNotFoundError:
+        return
+    if said is not None and str(said) != ours:
+        yield service.document.finding(
+            "ray-version",
+            (*CLUSTER, "rayVersion"),
+            f"anynode comes with Ray {ours}, and Ray refuses to mix versions in one cluster",
+            f"write {ours}, or see that all images have {said}",
+        )
+
+
+def _numbers(text: Any) -> tuple[int, ...] | None:
+    found = re.match(r"(\d+)\.(\d+)", str(text))
+    return (int(found[1]), int(found[2])) if found else None
