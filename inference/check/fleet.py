@@ -18,7 +18,17 @@ from serving.cpu.node_choice import label_condition
 from serving.gpu.gpu_arithmetic import idle_gpus
 
 GIB = 2**30
-ALREADY_TOLD = {"CPU": "cpu-fit", "GPU": "gpu-fit"}
+RULES_OF = {"CPU": "cpu-fit", "GPU": "gpu-fit"}
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """What no pod has for a replica."""
+
+    what: str  # a resource, or label_selector
+    rule: str
+    message: str
+    fix: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +58,10 @@ def check_fleet(service: RayService) -> Iterator[Finding]:
     everyone = [each for app in applications(serve) for each in replicas_of(app)]
     placeable = []
     for replicas in everyone:
-        reasons = [
-            reason
-            for part in replicas.parts
-            if (reason := _fits_nowhere(part, replicas, pods)) is not None
-        ]
-        if reasons:
-            yield serve.finding(reasons[0][0], replicas.path, *reasons[0][1:])
+        lacks = [_lack(part, replicas, pods) for part in replicas.parts]
+        if lack := next(filter(None, lacks), None):
+            where = replicas.where(lack.what, serve)
+            yield serve.finding(lack.rule, where, lack.message, lack.fix)
         else:
             placeable.append(replicas)
             yield from _other_vendors(serve, replicas, pods)
@@ -81,20 +88,19 @@ def _meant(replicas: Replicas, pods: Sequence[Pod]) -> list[Pod]:
     return found or list(pods)
 
 
-def _fits_nowhere(
-    part: Part, replicas: Replicas, pods: Sequence[Pod]
-) -> tuple[str, str, str] | None:
-    """The rule, the reason and the fix where no pod could hold this, even empty."""
+def _lack(part: Part, replicas: Replicas, pods: Sequence[Pod]) -> Lack | None:
+    """What no pod has for this, even empty."""
     labelled = [pod for pod in pods if _labelled(part, pod)]
     if not labelled:
         said = ", ".join(f"{key}: {value}" for key, value in part.selector.items())
-        return (
+        return Lack(
+            "label_selector",
             "label-fit",
             f"{_whose(replicas)} may only be on nodes with {said}, and no group has such labels",
             f"set labels: {{{said}}} in the groups that are meant, or correct the selector",
         )
     candidates = labelled
-    for name, amount in sorted(part.amounts.items(), key=lambda each: each[0] in ALREADY_TOLD):
+    for name, amount in sorted(part.amounts.items(), key=lambda each: each[0] in RULES_OF):
         if name == "CPU":
             candidates = _meant(replicas, candidates)
         fitting = [pod for pod in candidates if holds(pod.resources, {name: amount})]
@@ -104,29 +110,22 @@ def _fits_nowhere(
     return None
 
 
-def _missing(
-    name: str, amount: float, replicas: Replicas, pods: Sequence[Pod]
-) -> tuple[str, str, str]:
+def _missing(name: str, amount: float, replicas: Replicas, pods: Sequence[Pod]) -> Lack:
     most = max(pod.resources.get(name, 0) for pod in pods)
-    rule = ALREADY_TOLD.get(name, "resource-fit")
-    why = (
+    message = (
         f"{_whose(replicas)} needs {_amount(name, amount)} of one node, and those that may hold it "
         f"have {_offers(name, pods)}"
     )
     match name:
         case "CPU":
-            return rule, why, f"write num_cpus: {most:g} or less"
+            fix = f"write num_cpus: {most:g} or less"
         case "GPU":
-            least = f"write gpu_count: {most:g} or less" if most else "add a group with GPUs"
-            return rule, why, f"{least}, or a group whose pods have {amount:g}"
+            fix = f"write gpu_count: {most:g} or less" if most else "add a group with GPUs"
         case "memory":
-            return rule, why, f"write memory: {most:g} or less"
+            fix = f"write memory: {most:g} or less"
         case _:
-            return (
-                rule,
-                why,
-                f'set resources: {{{name}: "{amount:g}"}} in the groups that are meant',
-            )
+            fix = f'set resources: {{{name}: "{amount:g}"}} in the groups that are meant'
+    return Lack(name, RULES_OF.get(name, "resource-fit"), message, fix)
 
 
 def _other_vendors(serve: Document, replicas: Replicas, pods: Sequence[Pod]) -> Iterator[Finding]:
@@ -141,7 +140,7 @@ def _other_vendors(serve: Document, replicas: Replicas, pods: Sequence[Pod]) -> 
     if others:
         yield serve.finding(
             "cpu-vendor",
-            replicas.path,
+            replicas.where("CPU", serve),
             f"{_whose(replicas)} is meant for {device}, and nothing keeps it off "
             f"{', '.join(sorted(others))}",
             "give the groups that are meant resources or labels, and ask for them by resources or "
@@ -166,7 +165,7 @@ def _together(
         amount = replicas.whole.amounts.get(scarce, 0)
         yield serve.finding(
             rule,
-            replicas.path,
+            replicas.where("num_replicas", serve),
             f"{homeless} of {count} replicas of application {replicas.application} "
             f"{'finds' if homeless == 1 else 'find'} no room beside the others: each needs "
             f"{_amount(scarce, amount)}, and the pods that may hold one have "

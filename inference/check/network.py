@@ -10,7 +10,7 @@ from inference.check.applications import applications
 from inference.check.document import Document, Path
 from inference.check.finding import Finding
 from inference.check.look import at, mapping, sequence
-from inference.check.ray_service import WORKERS, RayService, number
+from inference.check.ray_service import WORKERS, Group, RayService, number
 from inference.check.replicas import replicas_of
 
 SERVE = "serve"  # KubeRay's name of the port that Serve's Service sends traffic to
@@ -76,11 +76,20 @@ def _head_port(service: RayService) -> Iterator[Finding]:
     elif service.http_port not in named.values():
         yield document.finding(
             "serve-port",
-            path,
+            _port_path(head, next(iter(named))),
             f"the Service sends traffic to {_or(named.values())}, and Serve listens on "
             f"{service.http_port} (http_options.port)",
             f"write containerPort: {service.http_port} for the port named serve",
         )
+
+
+def _port_path(group: Group, name: str) -> Path:
+    """The number of a named port; all ports where none is called so."""
+    path = (*group.container_path, "ports")
+    for index, each in enumerate(sequence(group.container.get("ports"))):
+        if at(each, "name") == name:
+            return (*path, index, "containerPort")
+    return path
 
 
 def _worker_ports(service: RayService) -> Iterator[Finding]:
@@ -93,7 +102,7 @@ def _worker_ports(service: RayService) -> Iterator[Finding]:
         asked = f"port {port}" if port else f"{PROBED_PORT}, as no port is named serve"
         yield service.document.finding(
             "serve-port",
-            (*group.container_path, "ports"),
+            _port_path(group, SERVE),
             f"KubeRay asks the proxy's health at {asked}, and Serve listens on "
             f"{service.http_port}: these workers never become ready",
             f"add {{containerPort: {service.http_port}, name: serve}}",
@@ -225,7 +234,7 @@ def _service_ports(service: RayService, document: Document, path: Path) -> Itera
         if wrong and target is not None:
             yield document.finding(
                 "service-port",
-                (*path, index),
+                (*path, index, "targetPort"),
                 f"it sends traffic to {target}, and Serve listens on {service.http_port}",
                 f"write targetPort: {service.http_port}, or serve where the port is named so",
             )

@@ -8,7 +8,7 @@ from typing import Any
 
 from inference.args import TargetDevice
 from inference.check.applications import Application
-from inference.check.document import Path
+from inference.check.document import Document, Path
 from inference.check.look import mapping, quantity, sequence
 from inference.check.ray_service import number
 from inference.gpu_settings import wanted
@@ -33,11 +33,23 @@ class Replicas:
     """The replicas of one deployment."""
 
     application: str
-    path: Path  # of what says what they need
+    path: Path  # of the deployment, or of the application where the config names none
     parts: tuple[Part, ...]  # of one replica
     least: int
     most: int  # more than `least` where Serve scales it
     target_device: TargetDevice | None
+
+    def where(self, name: str, document: Document) -> Path:
+        """What says how much of a resource they need, or how many they are (`num_replicas`)."""
+        options, args = (*self.path, "ray_actor_options"), (*self.path[:2], "args")
+        said = {
+            "CPU": [(*options, "num_cpus"), (*self.path, "num_cpus"), (*args, "num_threads")],
+            "GPU": [(*options, "num_gpus"), (*args, "gpu_count")],
+            "memory": [(*options, "memory")],
+            "label_selector": [(*options, "label_selector"), (*args, "label_selector")],
+            "num_replicas": [(*self.path, "num_replicas"), (*self.path, "autoscaling_config")],
+        }.get(name, [(*options, "resources", name)])
+        return next((path for path in said if path in document.marks), self.path)
 
     @property
     def whole(self) -> Part:
@@ -54,10 +66,8 @@ def replicas_of(application: Application) -> Iterator[Replicas]:
         least, most = _counts(deployment)
         parts = _parts(application, deployment)
         if parts:
-            options = (*path, "ray_actor_options")
-            where = options if deployment.get("ray_actor_options") else path
             device = application.args.target_device if application.args else None
-            yield Replicas(application.name, where, parts, least, most, device)
+            yield Replicas(application.name, path, parts, least, most, device)
 
 
 def _counts(deployment: Mapping[str, Any]) -> tuple[int, int]:

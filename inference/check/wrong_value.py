@@ -59,8 +59,6 @@ def _wanted(error: Any) -> str:
             return _or([each["type"] for each in value if "type" in each]) or "another value"
         case "enum":
             return f"one of {', '.join(str(each) for each in value)}"
-        case "const":
-            return str(value)
         case "pattern" if QUANTITY in value:
             return "a quantity such as 4, 500m, 16Gi or 300G"
         case _:
