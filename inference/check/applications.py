@@ -202,8 +202,8 @@ def _notices(document: Document, application: Application) -> Iterator[Finding]:
         name, _, said = notice.partition(": ")
         if name == "hf_token":
             continue  # which a rule of its own says
-        why, _, fix = said.rpartition("; ")
-        yield document.finding("args-notice", (*application.path, "args", name), why, fix)
+        path = (*application.path, "args", name)
+        yield document.finding("args-notice", path, said, f"leave {name} out")
 
 
 def _deployments(document: Document, application: Application) -> Iterator[Finding]:

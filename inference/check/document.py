@@ -46,6 +46,7 @@ class Document:
     root: Path = ()  # of what this is a part
     doubled: tuple[Path, ...] = ()  # keys that are written twice in one mapping
     broken: tuple[Finding, ...] = field(default=())  # what is wrong with the YAML of a part
+    as_written: bool = True  # False: in a quoted or folded text, whose lines are not its own
 
     @property
     def kind(self) -> str | None:
@@ -100,8 +101,9 @@ def _embedded(inner: Document, outer: Document) -> Document:
     """The same with lines of the file around it; those of a quoted string are all its first."""
     mark = outer.marks[SERVE_CONFIG]
     if mark.style != "|":
-        here = replace(mark, in_flow=True)
-        return replace(inner, root=SERVE_CONFIG, marks=dict.fromkeys(inner.marks, here))
+        here = mark
+        marks = dict.fromkeys(inner.marks, here)
+        return replace(inner, root=SERVE_CONFIG, marks=marks, as_written=False)
     down, right = mark.value_line + 1, mark.end_column
     return replace(
         inner,

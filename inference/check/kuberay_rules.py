@@ -175,16 +175,6 @@ def _bounds_of(service: RayService, group: Group) -> Iterator[Finding]:
     least, most, asked = (
         number(spec.get(key)) for key in ("minReplicas", "maxReplicas", "replicas")
     )
-    if (least is None or most is None) and not service.autoscaling:
-        missing = " and ".join(
-            key for key in ("minReplicas", "maxReplicas") if number(spec.get(key)) is None
-        )
-        yield document.finding(
-            "group-bounds",
-            group.path,
-            f"without an autoscaler KubeRay wants {missing} too",
-            f"set {missing} to replicas",
-        )
     if min(least or 0, most or 0, asked or 0) < 0:
         yield document.finding(
             "group-bounds", group.path, "a number of pods is negative", "write 0 or more"

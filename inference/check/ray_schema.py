@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -18,6 +18,12 @@ def validator() -> Any:
     from ray.serve.schema import ServeDeploySchema
 
     return jsonschema.Draft202012Validator(close(ServeDeploySchema.model_json_schema()))
+
+
+def actor_options() -> Mapping[str, Any]:
+    """The keys of ray_actor_options, with their schemas."""
+    options: Mapping[str, Any] = validator().schema["$defs"]["RayActorOptionsSchema"]["properties"]
+    return options
 
 
 def refusals(config: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -386,7 +386,7 @@ BAD_FILES = [
         "no container",
         "missing-key",
     ),
-    gpu("        maxReplicas: 2\n", "", "group-bounds", "groupName", "maxReplicas", "missing-key"),
+    gpu("        maxReplicas: 2\n", "", "missing-key", "groupName", "maxReplicas"),
     gpu(
         "        minReplicas: 2",
         "        minReplicas: 3",
