@@ -36,7 +36,8 @@ def migrate(
     if write and file == STDIN:
         raise ConfigError("--write: standard input is no file to change; leave --write out")
     result = migrated(read(file), file)
-    print(result.diff, end="")
+    if result.diff:
+        print(result.diff)
     for note in result.notes:
         console.print(note, style="dim", markup=False, soft_wrap=True)
     if write and result.after != result.before:

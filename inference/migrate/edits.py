@@ -32,11 +32,10 @@ def rename(lines: Sequence[str], document: Document, path: Path, new: str) -> li
     """The key at `path` under another name."""
     mark, old = _mark(document, path), str(path[-1])
     line = lines[mark.line]
-    before, key, after = line[: mark.column], line[mark.column :], ""
+    before, key = line[: mark.column], line[mark.column :]
     if not key.startswith(old):
         raise CannotEdit
-    after = key[len(old) :]
-    return _with(lines, mark.line, [before + new + after])
+    return _with(lines, mark.line, [before + new + key[len(old) :]])
 
 
 def set_value(lines: Sequence[str], document: Document, path: Path, value: str) -> list[str]:
@@ -52,24 +51,34 @@ def set_value(lines: Sequence[str], document: Document, path: Path, value: str) 
 def remove(lines: Sequence[str], document: Document, path: Path) -> list[str]:
     """Without a key and its value; a mapping that is left with nothing is written {}."""
     mark = _block(document, path)
-    siblings = sorted(
-        (each for each in document.marks if each[:-1] == path[:-1]),
-        key=lambda each: document.marks[each].line,
-    )
+    siblings = [
+        document.marks[each] for each in document.marks if each[:-1] == path[:-1] and each != path
+    ]
     left = lines[mark.line][: mark.column]
     changed = _with(lines, mark.line, [], mark.end_line)
-    if len(siblings) == 1:
+    if not siblings:
         return _emptied(changed, document, path[:-1])
     if "-" in left:  # it was the first of an item: the next one is now
-        changed[mark.line] = left + changed[mark.line][mark.column :]
+        following = min(each.line for each in siblings) - (mark.end_line - mark.line + 1)
+        changed[following] = left + changed[following][mark.column :]
     return changed
 
 
 def add_key(
-    lines: Sequence[str], document: Document, path: Path, key: str, value: Any
+    lines: Sequence[str],
+    document: Document,
+    path: Path,
+    key: str,
+    value: Any,
+    *,
+    after: str | None = None,
 ) -> list[str]:
-    """One more key at the end of the mapping at `path`."""
-    return _insert_below(lines, document, path, {key: value})
+    """One more key in the mapping at `path`: behind another of its keys, or at its end."""
+    column = _children_column(document, path)
+    opened, end = _opened(lines, document, path), _end(document, path)
+    if after is not None and (*path, after) in document.marks:
+        end = _end(document, (*path, after))
+    return _with(opened, end + 1, _written({key: value}, column), replaced=False)
 
 
 def add_item(lines: Sequence[str], document: Document, path: Path, value: Any) -> list[str]:
@@ -86,15 +95,11 @@ def move(
     where its own mapping has none.
     """
     mark = _block(document, path)
-    if into not in document.marks:
+    if into and into not in document.marks:
         return _wrap(lines, document, path, str(into[-1]))
     if mark.line != mark.end_line and name is not None:
         raise CannotEdit
-    target = _children_column(lines, document, into)
-    moved = [
-        " " * target + line[mark.column :] if line.strip() else line
-        for line in lines[mark.line : mark.end_line + 1]
-    ]
+    moved = _below(lines, mark, _children_column(document, into))
     if name is not None:
         moved[0] = moved[0].replace(str(path[-1]), name, 1)
     end = _end(document, into)
@@ -109,19 +114,19 @@ def _wrap(lines: Sequence[str], document: Document, path: Path, parent: str) -> 
     """A new key where this one was, with this one below it."""
     mark = _block(document, path)
     left = lines[mark.line][: mark.column]
-    inner = [
-        " " * (mark.column + STEP) + line[mark.column :] if line.strip() else line
-        for line in lines[mark.line : mark.end_line + 1]
-    ]
+    inner = _below(lines, mark, mark.column + STEP)
     return _with(lines, mark.line, [f"{left}{parent}:", *inner], mark.end_line)
 
 
-def _insert_below(
-    lines: Sequence[str], document: Document, path: Path, value: dict[str, Any]
-) -> list[str]:
-    column = _children_column(lines, document, path)
-    opened, end = _opened(lines, document, path), _end(document, path)
-    return _with(opened, end + 1, _written(value, column), replaced=False)
+def _below(lines: Sequence[str], mark: Mark, column: int) -> list[str]:
+    """A key and its value, as they would stand in another column."""
+    first, *others = lines[mark.line : mark.end_line + 1]
+    moved = [" " * column + first[mark.column :]]
+    for line in others:
+        spaces = len(line) - len(line.lstrip())
+        left = max(0, spaces + column - mark.column)
+        moved.append(" " * left + line[spaces:] if line.strip() else line)
+    return moved
 
 
 def _opened(lines: Sequence[str], document: Document, path: Path) -> list[str]:
@@ -147,7 +152,7 @@ def _emptied(lines: list[str], document: Document, path: Path) -> list[str]:
     return _with(lines, mark.line, [f"{line[:end]} {{}}{line[end:]}"])
 
 
-def _children_column(lines: Sequence[str], document: Document, path: Path) -> int:
+def _children_column(document: Document, path: Path) -> int:
     """Where the keys of a mapping stand, or would."""
     children = [
         document.marks[each] for each in document.marks if each[:-1] == path and each != path

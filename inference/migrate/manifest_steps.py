@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from inference.check.document import Path
-from inference.check.kuberay_rules import survives_bash
-from inference.check.look import at, mapping, sequence
+from inference.check.kuberay_rules import EXCLUSIVE, survives_bash
+from inference.check.look import at, mapping, quantity, sequence
 from inference.check.network import SERVE, ports
 from inference.check.ray_service import CLUSTER, Group, RayService, environment
 from inference.migrate import edits
@@ -50,7 +51,12 @@ def _ray_version(service: RayService) -> Iterator[Step]:
     except PackageNotFoundError:
         return
     if said is not None and str(said) != ours:
-        yield _set(service, path, f'"{ours}"', f"{ours}, the Ray of anynode's images")
+        yield _set(
+            service,
+            path,
+            f'"{ours}"',
+            f"{ours}, the Ray of anynode's images, which all of them must have",
+        )
 
 
 def _proxies(service: RayService) -> Iterator[Step]:
@@ -59,16 +65,16 @@ def _proxies(service: RayService) -> Iterator[Step]:
     unasked = [each for each in service.workers if "readinessProbe" not in each.container]
     if serve is not None and serve.data.get("proxy_location") == "HeadOnly" and unasked:
         said = "EveryNode: KubeRay finds a worker ready when its own proxy answers"
-        yield Step(
-            serve, path, said, lambda lines: edits.set_value(lines, serve, path, "EveryNode")
-        )
+        every = partial(edits.set_value, document=serve, path=path, value="EveryNode")
+        yield Step(serve, path, said, every)
 
 
 def _bounds(service: RayService, group: Group) -> Iterator[Step]:
     replicas = group.spec.get("replicas")
     for key in ("minReplicas", "maxReplicas"):
         if not group.is_head and isinstance(replicas, int) and key not in group.spec:
-            yield _add(service, group.path, key, replicas, f"{key}, which must be there now")
+            said = f"{key}, which must be there now"
+            yield _add(service, group.path, key, replicas, said, after="replicas")
 
 
 def _start_params(service: RayService, group: Group) -> Iterator[Step]:
@@ -82,30 +88,36 @@ def _start_params(service: RayService, group: Group) -> Iterator[Step]:
 
 
 def _resources(service: RayService, group: Group) -> Iterator[Step]:
-    """Resources whose quotes bash takes away go to the group."""
+    """Resources whose quotes bash takes away go to the group, if nothing there excludes them."""
     path, text = (*group.path, "rayStartParams", "resources"), group.start_params.get("resources")
-    if not isinstance(text, str) or survives_bash(text):
+    if not isinstance(text, str) or survives_bash(text) or (amounts := _amounts(text)) is None:
         return
-    amounts = _amounts(text)
-    if amounts is None or "resources" in group.spec or len(group.start_params) > 1:
+    if "resources" in group.spec or sum(key in EXCLUSIVE for key in group.start_params) > 1:
+        quoted = json.dumps(json.dumps(amounts))  # which escapes the inner quotes as bash wants
+        said = "quoted once more: bash takes the outer quotes away"
+        yield _set(service, path, f"'{quoted}'", said)
         return
-    said = "the group's own resources: bash would take the quotes away here"
-    document = service.document
+    document, texts = service.document, {key: f"{value:g}" for key, value in amounts.items()}
 
     def edit(lines: Sequence[str]) -> list[str]:
-        added = edits.add_key(lines, document, group.path, "resources", amounts)
+        # The later lines first, so that the marks of the earlier still hold.
+        added = edits.add_key(
+            lines, document, group.path, "resources", texts, after="rayStartParams"
+        )
         return edits.remove(added, document, path)
 
+    said = "the group's own resources: bash would take the quotes away here"
     yield Step(document, path, said, edit)
 
 
-def _amounts(text: str) -> Mapping[str, str] | None:
-    """What the resources were meant to be, each as the text that KubeRay wants."""
+def _amounts(text: str) -> Mapping[str, float] | None:
+    """What the resources were meant to be; None for what is no mapping of amounts."""
     try:
         read = json.loads(text.strip().strip("'\"").replace('\\"', '"'))
     except json.JSONDecodeError:
         return None
-    return {str(key): f"{value}" for key, value in read.items()} if isinstance(read, dict) else None
+    is_one = isinstance(read, dict) and all(quantity(each) is not None for each in read.values())
+    return read if is_one else None
 
 
 def _serve_port(service: RayService, group: Group) -> Iterator[Step]:
@@ -147,7 +159,7 @@ def _token(service: RayService) -> Iterator[Step]:
             return  # the next group's after this one
     said = f"left out: a RayService shows it to everybody; {TOKEN} is taken from a Secret instead"
     for path in tokens:
-        yield Step(serve, path, said, lambda lines, path=path: edits.remove(lines, serve, path))
+        yield Step(serve, path, said, partial(edits.remove, document=serve, path=path))
 
 
 def _loads(group: Group) -> bool:
@@ -157,14 +169,17 @@ def _loads(group: Group) -> bool:
 
 def _set(service: RayService, path: Path, value: str, said: str) -> Step:
     document = service.document
-    return Step(document, path, said, lambda lines: edits.set_value(lines, document, path, value))
-
-
-def _add(service: RayService, path: Path, key: str, value: Any, said: str) -> Step:
-    document = service.document
     return Step(
-        document, path, said, lambda lines: edits.add_key(lines, document, path, key, value)
+        document, path, said, partial(edits.set_value, document=document, path=path, value=value)
     )
+
+
+def _add(
+    service: RayService, path: Path, key: str, value: Any, said: str, *, after: str | None = None
+) -> Step:
+    document = service.document
+    add = partial(edits.add_key, document=document, path=path, key=key, value=value, after=after)
+    return Step(document, path, said, add)
 
 
 def _append(service: RayService, path: Path, item: Any, said: str) -> Step:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from inference.migrate.serve_steps import serve_steps
 from inference.migrate.step import Step
 from serving.errors import ConfigError
 
+TOKEN = re.compile(r"(\bhf_token:\s*)[^#\s]+|\bhf_[A-Za-z0-9]{20,}\b")
 MOST_STEPS = 10_000  # far more than any file has lines to change
 
 
@@ -32,15 +34,12 @@ class Migration:
 
     @property
     def diff(self) -> str:
-        """The change as a unified diff; empty where nothing changes."""
-        return "".join(
-            difflib.unified_diff(
-                self.before.splitlines(keepends=True),
-                self.after.splitlines(keepends=True),
-                f"{self.file} (before)",
-                f"{self.file} (after)",
-            )
+        """The change as a unified diff to read, tokens masked; empty where nothing changes."""
+        names = f"{self.file} (before)", f"{self.file} (after)"
+        diff = difflib.unified_diff(
+            self.before.split("\n"), self.after.split("\n"), *names, lineterm=""
         )
+        return "\n".join(TOKEN.sub(lambda found: f"{found[1] or ''}***", line) for line in diff)
 
 
 def migrate(text: str, file: str) -> Migration:
@@ -61,7 +60,7 @@ def _mended(lines: list[str], file: str, notes: list[str]) -> list[str]:
     """With YAML that parses, the Serve configs in it too."""
     text = "\n".join(lines)
     if (whole := repair(text)) is not None:
-        notes += _said(whole, file, 0)
+        notes += _said(whole, 0)
         text = whole.text
     documents, broken = load(text, file)
     if broken:
@@ -79,15 +78,15 @@ def _mended_part(text: str, document: Document, notes: list[str]) -> str:
     inner = repair("\n".join(line[mark.end_column :] for line in lines[first:last]))
     if mark.style != "|" or inner is None:
         raise ConfigError(document.broken[0].sentence)
-    notes += _said(inner, document.file, first)
+    notes += _said(inner, first)
     left = " " * mark.end_column
     mended = [left + line if line else line for line in inner.text.split("\n")]
     return "\n".join([*lines[:first], *mended, *lines[last:]])
 
 
-def _said(repaired: Repaired, file: str, first: int) -> Iterator[str]:
-    for change in repaired.changes:
-        yield f"{file}:{change.line + first + 1}: {change.said}"
+def _said(repaired: Repaired, first: int) -> Iterator[str]:
+    for change in sorted(repaired.changes, key=lambda each: each.line):
+        yield f"line {change.line + first + 1}: {change.said}"
 
 
 def _once(text: str, file: str, notes: list[str]) -> list[str] | None:

@@ -18,7 +18,12 @@ from inference.migrate.step import Step
 
 # Old names whose successors are not the same under another name: left to the author.
 UNDECIDED = {"smoothing_factor"}
-LOCATIONS = {"NoServer": "Disabled", "HeadOnly": "HeadOnly", "EveryNode": "EveryNode"}
+LOCATIONS = {
+    "NoServer": "Disabled",
+    "Disabled": "Disabled",
+    "HeadOnly": "HeadOnly",
+    "EveryNode": "EveryNode",
+}
 BESIDE_OPTIONS = ("num_cpus", "num_gpus", "memory", "resources", "accelerator_type")
 
 
@@ -61,14 +66,12 @@ def _location(document: Document) -> Iterator[Step]:
     said = f"proxy_location: {location} at the top of the config now"
     if "proxy_location" in document.data:
         yield _step(document, path, said, edits.remove, document, path)
-        return
-    value = edits.set_value
-    if at(document.data, *path) != location:
-        yield _step(document, path, f"called {location} now", value, document, path, location)
+    elif at(document.data, *path) != location:
+        said = f"called {location} now"
+        yield _step(document, path, said, edits.set_value, document, path, location)
     else:
-        name = "proxy_location"
-        move = partial(edits.move, document=document, path=path, into=(), name=name)
-        yield Step(document, path, said, lambda lines: move(lines))
+        move = partial(edits.move, document=document, path=path, into=(), name="proxy_location")
+        yield Step(document, path, said, move)
 
 
 def _route(document: Document, application: Application) -> Iterator[Step]:

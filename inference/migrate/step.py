@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from inference.check.document import Document, Path
-from inference.check.ray_service import RayService
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +21,4 @@ class Step:
     def note(self) -> str:
         """For the person who reads the diff."""
         place = ".".join(str(part) for part in (*self.document.root, *self.path))
-        return f"{self.document.file}:{self.document.line(self.path)}: {place}: {self.said}"
-
-
-ServeSteps = Callable[[Document], Iterator[Step]]
-ManifestSteps = Callable[[RayService], Iterator[Step]]
+        return f"{place}: {self.said}"

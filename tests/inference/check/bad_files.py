@@ -69,7 +69,6 @@ WORKER = "      - groupName: a100\n"
 CLUSTER = "  rayClusterConfig:\n"
 HEAD = "            - name: ray-head\n"
 HEAD_CPUS = 'num-cpus: "0"'
-GATEWAY = "gatewayClassName: g, stepSizePercent"
 INCREMENTAL = "  upgradeStrategy:\n    type: NewClusterWithIncrementalUpgrade\n"
 AUTOSCALED = (
     "enableInTreeAutoscaling: false",
@@ -78,6 +77,11 @@ AUTOSCALED = (
 REDIS = (CLUSTER, f"{CLUSTER}    gcsFaultToleranceOptions: {{redisAddress: redis:6379}}\n")
 INTEL = "- name: ray-worker\n                image: registry.example/anynode-intel:0.1.0"
 AMD_IMAGE = "registry.example/anynode-amd-cpu"
+
+
+def options(*, step: int, interval: int) -> str:
+    said = f"gatewayClassName: g, stepSizePercent: {step}, intervalSeconds: {interval}"
+    return f"clusterUpgradeOptions: {{{said}}}"
 
 
 BAD_FILES = [
@@ -337,14 +341,14 @@ BAD_FILES = [
     ),
     growing(
         "spec:\n  exclude",
-        f"spec:\n{INCREMENTAL}    clusterUpgradeOptions: {{{GATEWAY}: 200, intervalSeconds: 1}}\n  exclude",
+        f"spec:\n{INCREMENTAL}    {options(step=200, interval=1)}\n  exclude",
         "upgrade-strategy",
         "upgradeStrategy",
         "out of order",
     ),
     growing(
         "spec:\n  exclude",
-        f"spec:\n{INCREMENTAL}    clusterUpgradeOptions: {{{GATEWAY}: 5, intervalSeconds: 0}}\n  exclude",
+        f"spec:\n{INCREMENTAL}    {options(step=5, interval=0)}\n  exclude",
         "upgrade-strategy",
         "upgradeStrategy",
         "intervalSeconds",
