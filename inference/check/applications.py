@@ -24,6 +24,7 @@ from serving.gpu.gpu_arithmetic import check_replicas
 from serving.gpu.placement import gpus_of_actor
 
 GPU_DEPLOYMENT = "VLLMPredictDeployment"
+SHOULD_BE = "Input should be "  # how pydantic begins
 PLACEHOLDER = re.compile(r"^<[^<>]*>$|^!+$")
 SECRET_KEY = re.compile(r"(token|secret|password|api_?keys?)$", re.IGNORECASE)
 HF_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{20,}\b")
@@ -153,7 +154,7 @@ def _arguments(document: Document, application: Application) -> Iterator[Finding
         ApplicationArgs.model_validate(read)
     except ValidationError as error:
         for each in error.errors(include_url=False):
-            yield _refused(document, path, each["loc"], each["msg"].removeprefix("Value error, "))
+            yield _refused(document, path, each)
 
 
 def _unknown_argument(document: Document, path: Path, known: list[str]) -> Finding:
@@ -168,14 +169,22 @@ def _unknown_argument(document: Document, path: Path, known: list[str]) -> Findi
     return document.finding("args", path, f"there is no argument {key}{hint}", fix)
 
 
-def _refused(document: Document, path: Path, location: tuple[Any, ...], reason: str) -> Finding:
-    known = path
+def _refused(document: Document, path: Path, error: Any) -> Finding:
+    """What pydantic finds wrong with one argument."""
+    known, location = path, error["loc"]
     for part in location:
         if (*known, part) not in document.marks:
             break
         known = (*known, part)
-    missing = f"{location[-1]} is missing: " if location and known == path else ""
-    return document.finding("args", known, f"{missing}{_lower(reason)}", "see the argument's range")
+    if error["type"] == "missing":
+        name = ".".join(str(part) for part in location)
+        return document.finding("args", known, f"{name} must be given", f"add {name}")
+    reason = error["msg"].removeprefix("Value error, ")
+    if reason.startswith(SHOULD_BE):
+        should_be = reason.removeprefix(SHOULD_BE)
+        return document.finding("args", known, "its value is refused", f"write {should_be}")
+    why, _, fix = reason.partition("; ")
+    return document.finding("args", known, why, fix or "correct it")
 
 
 def _combination(document: Document, application: Application) -> Iterator[Finding]:
@@ -314,7 +323,3 @@ def _is_placeholder(value: Any) -> bool:
 
 def _filling(key: str) -> str:
     return "leave it out and set HF_TOKEN instead" if key == "hf_token" else "write what is meant"
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]

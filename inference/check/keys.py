@@ -88,8 +88,9 @@ def _explain(
             if key not in known:
                 yield unknown_key(document, (*path, key), list(known), homes)
     elif error.validator == "required":
+        unknown = [key for key in error.instance if key not in error.schema["properties"]]
         for key in error.validator_value:
-            if key not in error.instance:
+            if key not in error.instance and not nearest(key, unknown):
                 yield document.finding(
                     "missing-key",
                     path,

@@ -109,7 +109,6 @@ BAD_FILES = [
         "unknown-key",
         "aplications",
         "call it applications",
-        "missing-key",
     ),
     serve("route_prefix", "route_prefx", "unknown-key", "route_prefx", "call it route_prefix"),
     serve("num_replicas", "num_replica", "unknown-key", "num_replica", "call it num_replicas"),
@@ -122,8 +121,6 @@ BAD_FILES = [
         "unknown-key",
         "minReplica:",
         "minReplicas",
-        "missing-key",
-        "group-bounds",
     ),
     gpu(
         "mountPath:",
@@ -131,7 +128,6 @@ BAD_FILES = [
         "unknown-key",
         "mountpath",
         "mountPath",
-        "missing-key",
         "model-path",
     ),
     serve(
@@ -215,11 +211,9 @@ BAD_FILES = [
     cpu(
         "        template:\n",
         "        temlate:\n",
-        "missing-key",
-        "groupName: cpu-intel",
-        "template",
         "unknown-key",
-        "fleet-fit",
+        "temlate",
+        "call it template",
     ),
     cpu(
         "  serveConfigV2: |", "  serveConfigV2:", "value", "serveConfigV2", "a text", "missing-key"
@@ -259,7 +253,6 @@ BAD_FILES = [
         "route-prefix",
         "route_prefix",
         "write /demo",
-        "value",
     ),
     gpu(
         "num_replicas: 4",

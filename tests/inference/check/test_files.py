@@ -30,10 +30,7 @@ def test_several_files_know_of_each_other(tmp_path: Path) -> None:
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("aplications: []\n"))
-    assert {(each.file, each.rule) for each in check_files(["-"])} == {
-        ("-", "unknown-key"),
-        ("-", "missing-key"),
-    }
+    assert [(each.file, each.rule) for each in check_files(["-"])] == [("-", "unknown-key")]
 
 
 @pytest.mark.parametrize("content", ["", "# nothing\n", "---\n---\n"])
