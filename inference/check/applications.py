@@ -26,7 +26,11 @@ from serving.gpu.placement import gpus_of_actor
 GPU_DEPLOYMENT = "VLLMPredictDeployment"
 SHOULD_BE = "Input should be "  # how pydantic begins
 PLACEHOLDER = re.compile(r"^<[^<>]*>$|^!+$")
-SECRET_KEY = re.compile(r"(token|secret|password|api_?keys?)$", re.IGNORECASE)
+SECRET_KEY = re.compile(
+    r"(?<!bos_)(?<!eos_)(?<!pad_)(?<!unk_)(?<!stop_)token$|"  # those are a tokenizer's
+    r"secret$|password$|api_?keys?$|access_key$",
+    re.IGNORECASE,
+)
 HF_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{20,}\b")
 
 
@@ -272,7 +276,8 @@ def _most_requests(
     document: Document, args: ApplicationArgs, path: Path, deployment: Mapping[str, Any]
 ) -> Iterator[Finding]:
     most = deployment.get("max_ongoing_requests")
-    if isinstance(most, int) and most < args.batch_size:
+    is_known = not args.uses_vllm or "batch_size" in args.model_fields_set  # vLLM's default differs
+    if is_known and isinstance(most, int) and most < args.batch_size:
         yield document.finding(
             "max-ongoing-requests",
             (*path, "max_ongoing_requests"),
