@@ -19,6 +19,7 @@ from inference.migrate.repair import repair
 
 Path = tuple[str | int, ...]
 
+MERGE = "tag:yaml.org,2002:merge"
 SERVE_CONFIG: Path = ("spec", "serveConfigV2")
 
 
@@ -180,13 +181,17 @@ def _read(
 
 
 def _pairs(node: Any) -> Iterator[tuple[Any, Any]]:
-    """Keys and values, those that `<<` merges in first, so that the mapping's own win."""
-    own = [pair for pair in node.value if pair[0].tag != "tag:yaml.org,2002:merge"]
-    names = {key.value for key, _ in own}
+    """Keys and values; those that `<<` merges in first, without those the mapping has itself."""
+    own = [pair for pair in node.value if pair[0].tag != MERGE]
+    seen = {key.value for key, _ in own}
     for key, value in node.value:
-        if key.tag == "tag:yaml.org,2002:merge":
-            for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                yield from (pair for pair in _pairs(merged) if pair[0].value not in names)
+        for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+            if key.tag != MERGE or not isinstance(merged, yaml.MappingNode):
+                continue
+            for pair in _pairs(merged):
+                if pair[0].value not in seen:
+                    seen.add(pair[0].value)
+                    yield pair
     yield from own
 
 

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from inference.check.applications import check_applications
+from inference.check.application_rules import check_applications
 from inference.check.document import Document, load
 from inference.check.finding import Finding
 from inference.check.fleet import check_fleet
 from inference.check.ground import check_ground
 from inference.check.images import check_images
 from inference.check.keys import doubled, kuberay_keys, ray_keys
+from inference.check.kuberay_features import check_features
 from inference.check.kuberay_rules import check_kuberay
 from inference.check.network import check_network
 from inference.check.ray_service import RayService
@@ -101,6 +102,7 @@ def _check_serve_config(document: Document) -> Iterator[Finding]:
 def _check_ray_service(service: RayService, beside: Sequence[Document]) -> Iterator[Finding]:
     yield from kuberay_keys(service.document)
     yield from check_kuberay(service)
+    yield from check_features(service)
     if service.serve is not None:
         yield from _check_serve_config(service.serve)
     elif not service.document.broken:

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from inference.check.applications import HF_TOKEN, SECRET_KEY, applications
+from inference.check.applications import applications
 from inference.check.document import Document, Path
 from inference.check.finding import Finding
 from inference.check.look import at, mapping, sequence
 from inference.check.ray_service import CLUSTER, Group, RayService, containers
+from inference.check.secrets import is_secret
 from serving.engine import nearest
 
 CLAIM = "PersistentVolumeClaim"
@@ -113,7 +114,7 @@ def _environment(
     for index, each in enumerate(map(mapping, sequence(container.get("env")))):
         here, name, value = (*path, "env", index), str(each.get("name")), each.get("value")
         yield from ground.references((*here, "valueFrom"), each.get("valueFrom"))
-        if isinstance(value, str) and value and (SECRET_KEY.search(name) or HF_TOKEN.search(value)):
+        if isinstance(value, str) and value and is_secret(name, value):
             yield document.finding(
                 "secret",
                 (*here, "value"),

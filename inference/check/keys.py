@@ -39,8 +39,9 @@ def ray_keys(document: Document) -> Iterator[Finding]:
     lines = {each.line for each in found}
     for location, reason in ray_schema.refusals(document.data):
         path = _known(document, location)
-        if document.line(path) not in lines:
-            yield document.finding("value", path, f"Ray refuses it: {one_line(reason)}", "see why")
+        if path != ("applications",) and document.line(path) not in lines:  # theirs are told better
+            why, _, fix = one_line(reason).partition(". ")
+            yield document.finding("value", path, f"Ray refuses it: {why}", fix or "correct it")
 
 
 def kuberay_keys(document: Document) -> Iterator[Finding]:

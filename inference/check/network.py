@@ -10,7 +10,7 @@ from inference.check.applications import applications
 from inference.check.document import Document, Path
 from inference.check.finding import Finding
 from inference.check.look import at, mapping, sequence
-from inference.check.ray_service import WORKERS, Group, RayService, number
+from inference.check.ray_service import WORKERS, Group, RayService, environment, number
 from inference.check.replicas import replicas_of
 
 SERVE = "serve"  # KubeRay's name of the port that Serve's Service sends traffic to
@@ -18,6 +18,7 @@ PROBED_PORT = 8000  # where KubeRay's own check of workers asks if no port is na
 # Of Ray's processes: GCS, dashboard, client server, metrics of nodes and of HAProxy, node health.
 RAYS_PORTS = {6379, 8265, 10001, 8080, 44217, 44227, 52365, 9101, 8404}
 PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
+PROXY_VARIABLE = "RAY_SERVE_ENABLE_HA_PROXY"
 PROXY_HEALTH = "/-/healthz"
 ASKED = re.compile(r":(\d+)" + PROXY_HEALTH)
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -34,6 +35,7 @@ def check_network(service: RayService, services: Sequence[Document]) -> Iterator
     yield from _endpoints(service)
     yield from _readiness(service)
     yield from _services(service, services)
+    yield from _environment(service)
 
 
 def ports(container: Mapping[str, Any]) -> dict[str, int]:
@@ -201,6 +203,21 @@ def _readiness(service: RayService) -> Iterator[Finding]:
             "make as many replicas as workers, or give the containers a readinessProbe (httpGet "
             "/api/healthz, port 52365)",
         )
+
+
+def _environment(service: RayService) -> Iterator[Finding]:
+    """Serve reads what its proxies are from the environment of every node."""
+    said = [
+        environment(group.container).get(PROXY_VARIABLE) or "not set" for group in service.groups
+    ]
+    for group, value in zip(service.groups, said, strict=True):
+        if group.container and value != said[0]:
+            yield service.document.finding(
+                "proxy-environment",
+                (*group.container_path, "env"),
+                f"{PROXY_VARIABLE} is {value} here and {said[0]} on the head",
+                "give all groups the same",
+            )
 
 
 def _services(service: RayService, services: Sequence[Document]) -> Iterator[Finding]:

@@ -17,7 +17,6 @@ from serving.gpu.placement import gpus_of_actor, place
 
 AMOUNTS = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
 NUM_CPUS = 1  # of a replica that says nothing
-MOST_AUTO = 100  # replicas of `num_replicas: auto`, by Ray's default
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ def _counts(deployment: Mapping[str, Any]) -> tuple[int, int]:
         scaling = mapping(scaling)
         least, most = number(scaling.get("min_replicas")), number(scaling.get("max_replicas"))
         least = 1 if least is None else least
-        return least, most or (MOST_AUTO if said == "auto" else max(least, 1))
+        return least, most or max(least, 1)
     replicas = number(said)
     return (1, 1) if replicas is None else (replicas, replicas)
 

@@ -76,6 +76,12 @@ AUTOSCALED = (
 )
 REDIS = (CLUSTER, f"{CLUSTER}    gcsFaultToleranceOptions: {{redisAddress: redis:6379}}\n")
 INTEL = "- name: ray-worker\n                image: registry.example/anynode-intel:0.1.0"
+SECOND_OLD = "        ray_actor_options:\n          num_cpus: 2\n"
+SECOND = """  - name: {name}
+    import_path: inference:typed_app_builder
+    route_prefix: {route}
+    args: {{model_name: x/y, target_device: AMD}}
+"""
 AMD_IMAGE = "registry.example/anynode-amd-cpu"
 
 
@@ -307,6 +313,32 @@ BAD_FILES = [
     serve("batch_size: 8", "hf_token: abc", "hf-token", "hf_token", "HF_TOKEN"),
     serve("models/anynode-demo", "<Model Path>", "placeholder", "<Model", "write what is meant"),
     serve("batch_size: 8", "hf_token: <HF_TOKEN>", "placeholder", "hf_token", "HF_TOKEN"),
+    serve(
+        SECOND_OLD,
+        SECOND_OLD + SECOND.format(name="demo", route="/b"),
+        "application-name",
+        "name: demo",
+    ),
+    serve(
+        SECOND_OLD,
+        SECOND_OLD + SECOND.format(name="b", route="/demo"),
+        "route-prefix",
+        "route_prefix: /demo",
+    ),
+    serve(
+        "autoscaling_config: null",
+        "autoscaling_config: {min_replicas: 1}",
+        "value",
+        "- name: CPU",
+        "Ray refuses",
+    ),
+    gpu(
+        HEAD,
+        f'{HEAD}              env: [{{name: RAY_SERVE_ENABLE_HA_PROXY, value: "1"}}]\n',
+        "proxy-environment",
+        "                env:",
+        "not set here",
+    ),
     # What the operator refuses
     cpu("ray.io/v1", "ray.io/v1alpha1", "api-version", "v1alpha1", "1.9"),
     cpu("name: llama-cpu", f"name: {'x' * 48}", "rayservice-name", "xxx", "48"),
