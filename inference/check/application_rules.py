@@ -97,7 +97,7 @@ def _deployments(document: Document, application: Application) -> Iterator[Findi
             yield document.finding(
                 "deployment-name",
                 (*path, "name"),
-                f"with these args ({_deciding(args)}) the builder makes {name}: Serve refuses {said}",
+                f"by its args ({_deciding(args)}) the builder makes {name}: Serve refuses {said}",
                 f"write {name}, or change target_device",
             )
             continue

@@ -80,3 +80,13 @@ def test_standard_input_is_read_and_not_written() -> None:
     assert "max_ongoing_requests" in runner.invoke(app, ["migrate", "-"], input=text).stdout
     assert runner.invoke(app, ["check", "-"], input=text).exit_code == 1
     assert runner.invoke(app, ["migrate", "-", "--write"], input=text).exit_code != 0
+
+
+def test_what_is_served_is_checked_first() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "inference.cli.main", "serve", str(DATA / "seed_cpu.yaml")],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "seed_cpu.yaml:10: applications.0.args.model_name: <Model Path>" in done.stderr
+    assert "more: anynode check" in done.stderr

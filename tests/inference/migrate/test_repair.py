@@ -93,3 +93,32 @@ def test_any_text_ends_in_yaml_or_in_nothing(text: str) -> None:
     if mended is not None:
         list(yaml.safe_load_all(mended.text))
         assert mended.changes
+
+
+NAMES = st.sampled_from(["args", "port", "parts", "x"])
+VALUES = st.one_of(
+    st.integers(0, 9),
+    st.lists(st.integers(0, 9), min_size=1, max_size=2),
+    st.dictionaries(NAMES, st.integers(0, 9), min_size=1, max_size=2),
+)
+ITEMS = st.dictionaries(NAMES, VALUES, max_size=3).map(lambda rest: {"name": "a", **rest})
+
+
+def written(items: list[dict[str, Any]], shift: int) -> str:
+    """A list of mappings whose keys, after the first, stand `shift` columns beside their place."""
+    lines = ["apps:"]
+    for item in items:
+        for key, value in item.items():
+            left = "  - " if key == "name" else " " * (4 + shift)
+            inner = yaml.safe_dump(value).splitlines() if isinstance(value, dict | list) else []
+            lines.append(f"{left}{key}:" + ("" if inner else f" {value}"))
+            lines += [" " * (len(left) + 2) + line for line in inner]
+    return "\n".join([*lines, "after: 1", ""])
+
+
+@given(st.lists(ITEMS, min_size=1, max_size=3), st.sampled_from([-2, 1, 2, 4]))
+def test_keys_beside_their_place_are_put_into_it(items: list[dict[str, Any]], shift: int) -> None:
+    text = written(items, shift)
+    mended = repair(text)
+    data = yaml.safe_load(text if mended is None else mended.text)
+    assert data == {"apps": items, "after": 1}
