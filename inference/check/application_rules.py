@@ -16,7 +16,6 @@ from inference.check.look import mapping
 from inference.check.secrets import check_secrets
 from inference.gpu_settings import wanted
 from inference.names import OUR_BUILDERS
-from serving.engine import nearest
 from serving.errors import ConfigError
 from serving.gpu.gpu_arithmetic import check_replicas
 from serving.gpu.placement import gpus_of_actor
@@ -39,11 +38,10 @@ def _import_path(document: Document, application: Application) -> Iterator[Findi
     if application.is_ours or not isinstance(said, str):
         return
     if re.split(r"[.:]", said)[0] == "inference":
-        hint = nearest(said, list(OUR_BUILDERS))
         yield document.finding(
             "import-path",
             (*application.path, "import_path"),
-            f"anynode has no builder {said}{hint}",
+            f"anynode has no builder {said}",
             f"write {OUR_BUILDERS[0]}",
         )
 

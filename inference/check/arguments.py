@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,7 +17,6 @@ from inference.check.look import mapping
 from inference.check.old_names import successor
 from inference.check.secrets import is_placeholder
 from inference.gpu_settings import gpu_settings, wanted
-from serving.engine import nearest
 from serving.errors import ConfigError
 
 SHOULD_BE = "Input should be "  # how pydantic begins
@@ -60,9 +60,9 @@ def _unknown_argument(document: Document, path: Path, known: list[str]) -> Findi
         return document.finding(
             "renamed-key", path, f"there is no argument {key} ({old.why})", f"call it {old.name}"
         )
-    hint = nearest(key, known)
-    fix = f"call it {hint.split(chr(39))[1]}" if hint else "leave it out"
-    return document.finding("args", path, f"there is no argument {key}{hint}", fix)
+    meant = get_close_matches(key, known, 1)
+    fix = f"call it {meant[0]}" if meant else "leave it out"
+    return document.finding("args", path, f"there is no argument {key}", fix)
 
 
 def _refused(document: Document, path: Path, error: Any) -> Finding:

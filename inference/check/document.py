@@ -8,7 +8,7 @@ own, whose lines are those of the file around it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -19,6 +19,7 @@ from inference.migrate.repair import repair
 
 Path = tuple[str | int, ...]
 
+RAY_SERVICE = "RayService"
 MERGE = "tag:yaml.org,2002:merge"
 SERVE_CONFIG: Path = ("spec", "serveConfigV2")
 
@@ -46,8 +47,10 @@ class Document:
     marks: Mapping[Path, Mark]
     root: Path = ()  # of what this is a part
     doubled: tuple[Path, ...] = ()  # keys that are written twice in one mapping
-    broken: tuple[Finding, ...] = field(default=())  # what is wrong with the YAML of a part
+    broken: tuple[Finding, ...] = ()  # what is wrong with the YAML of its part
     as_written: bool = True  # False: in a quoted or folded text, whose lines are not its own
+    part: Document | None = None  # a RayService's Serve config
+    part_column: int = 0  # how far that is indented
 
     @property
     def kind(self) -> str | None:
@@ -81,70 +84,50 @@ def load(text: str, file: str) -> tuple[list[Document], list[Finding]]:
         for node in yaml.compose_all(text, Loader=yaml.CSafeLoader):
             document = _document(node, file)
             if document.data is not None:
-                documents.append(_with_serve_config(document, text))
+                documents.append(_with_part(document, text))
     except (yaml.YAMLError, RecursionError) as error:
         return documents, [_not_yaml(error, text, file)]
     return documents, []
 
 
-def serve_config(document: Document) -> Document | None:
-    """The Serve config in a RayService, if there is one that can be read."""
-    if SERVE_CONFIG not in document.marks or document.broken:
-        return None
-    text = document.data["spec"]["serveConfigV2"]
-    if not isinstance(text, str):
-        return None
-    node = yaml.compose(text, Loader=yaml.CSafeLoader)
-    return None if node is None else _embedded(_document(node, document.file), document)
-
-
-def _embedded(inner: Document, outer: Document) -> Document:
-    """The same with lines of the file around it; those of a quoted string are all its first."""
-    mark = outer.marks[SERVE_CONFIG]
-    if mark.style != "|":
-        here = mark
-        marks = dict.fromkeys(inner.marks, here)
-        return replace(inner, root=SERVE_CONFIG, marks=marks, as_written=False)
-    down, right = mark.value_line + 1, mark.end_column
-    return replace(
-        inner,
-        root=SERVE_CONFIG,
-        marks={
-            path: replace(
-                each,
-                line=each.line + down,
-                value_line=each.value_line + down,
-                end_line=each.end_line + down,
-                column=each.column + right,
-                value_column=each.value_column + right,
-                end_column=each.end_column + right,
-            )
-            for path, each in inner.marks.items()
-        },
-    )
-
-
-def _with_serve_config(document: Document, text: str) -> Document:
-    """The document, told how far its Serve config is indented and what is wrong with that."""
+def _with_part(document: Document, text: str) -> Document:
+    """A RayService with its Serve config, or with what is wrong with the YAML of that."""
     mark = document.marks.get(SERVE_CONFIG)
-    if mark is None or document.kind != "RayService":
+    if mark is None or document.kind != RAY_SERVICE:
         return document
     inner = document.data["spec"]["serveConfigV2"]
     if not isinstance(inner, str):
         return document
-    lines = text.splitlines()[mark.value_line + 1 : mark.end_line + 1]
-    right = min((len(each) - len(each.lstrip()) for each in lines if each.strip()), default=0)
-    document = replace(
-        document, marks={**document.marks, SERVE_CONFIG: replace(mark, end_column=right)}
-    )
+    lines = text.split("\n")[mark.value_line + 1 : mark.end_line + 1]
+    column = min((len(each) - len(each.lstrip()) for each in lines if each.strip()), default=0)
     try:
-        yaml.compose(inner, Loader=yaml.CSafeLoader)
-    except yaml.YAMLError as error:
-        found = _not_yaml(error, inner, document.file)
-        line = found.line + mark.value_line + 1 if mark.style == "|" else mark.line + 1
-        found = replace(found, line=line, message=f"spec.serveConfigV2: {found.message}")
-        return replace(document, broken=(found,))
-    return document
+        node = yaml.compose(inner, Loader=yaml.CSafeLoader)
+        part = None if node is None else _placed(_document(node, document.file), mark, column)
+    except (yaml.YAMLError, RecursionError) as error:
+        found = _not_yaml(error, inner, document.file, mark)
+        return replace(document, broken=(found,), part_column=column)
+    return replace(document, part=part, part_column=column)
+
+
+def _placed(part: Document, mark: Mark, column: int) -> Document:
+    """The same with lines of the file around it; those of a quoted text are all its first."""
+    if mark.style != "|":
+        marks = dict.fromkeys(part.marks, mark)
+        return replace(part, root=SERVE_CONFIG, marks=marks, as_written=False)
+    down = mark.value_line + 1
+    marks = {
+        path: replace(
+            each,
+            line=each.line + down,
+            value_line=each.value_line + down,
+            end_line=each.end_line + down,
+            column=each.column + column,
+            value_column=each.value_column + column,
+            end_column=each.end_column + column,
+        )
+        for path, each in part.marks.items()
+    }
+    return replace(part, root=SERVE_CONFIG, marks=marks)
 
 
 def _document(node: Any, file: str) -> Document:
@@ -232,16 +215,19 @@ def _end(node: Any) -> tuple[int, int]:
     return node.end_mark.line, node.end_mark.column
 
 
-def _not_yaml(error: Exception, text: str, file: str) -> Finding:
-    mark = getattr(error, "problem_mark", None)
-    began = getattr(error, "context_mark", None)
-    problem = getattr(error, "problem", None) or str(error)
-    context = getattr(error, "context", None)
-    where = f" {context} that begins in line {began.line + 1}" if context and began else ""
+def _not_yaml(error: Exception, text: str, file: str, around: Mark | None = None) -> Finding:
+    """What is wrong with the YAML of a file, or of a text that is written at `around`."""
+    down = 0 if around is None else around.value_line + (around.style == "|")
+    mark, began = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
+    problem, context = getattr(error, "problem", str(error)), getattr(error, "context", None)
+    where = f" {context} that begins in line {began.line + down + 1}" if began else ""
     line = mark.line if mark else 0
     fix = "the keys of a mapping stand in one column, further right than the key they belong to"
     if (mended := repair(text)) is not None:
         first = min(mended.changes, key=lambda each: each.line)
         line, fix = first.line, f"{first.said}: `anynode migrate {file}` mends it"
-    message = f"this is not YAML: {problem}{where}"
-    return Finding(file, line + 1, "yaml", RULES["yaml"].severity, message, fix)
+    if around is not None and around.style != "|":
+        line, fix = 0, "write it as a text of its own lines: serveConfigV2: |"
+    place = "" if around is None else f"{'.'.join(map(str, SERVE_CONFIG))}: "
+    message = f"{place}this is not YAML: {problem}{where}"
+    return Finding(file, line + down + 1, "yaml", RULES["yaml"].severity, message, fix)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from inference.check.application_rules import check_applications
-from inference.check.document import Document, load
+from inference.check.document import RAY_SERVICE, Document, load
 from inference.check.finding import Finding
 from inference.check.fleet import check_fleet
 from inference.check.ground import check_ground
@@ -20,7 +20,6 @@ from inference.check.ray_service import RayService
 from serving.errors import ConfigError
 
 STDIN = "-"
-RAY_SERVICE = "RayService"
 UNCHECKED = {"RayCluster", "RayJob", "RayCronJob"}  # Ray's, but nothing of ours is in them
 
 

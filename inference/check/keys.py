@@ -11,7 +11,6 @@ from inference.check.document import Document, Path
 from inference.check.finding import Finding
 from inference.check.old_names import successor
 from inference.check.wrong_value import closest, one_line, wrong_value
-from serving.engine import nearest
 
 DROPPED = "it is dropped without a word"
 UNSEARCHED = {"template", "metadata"}  # pods have their own words; no key of ours belongs there
@@ -84,14 +83,15 @@ def _explain(
 ) -> Iterator[Finding]:
     path = tuple(error.absolute_path)
     if error.validator == "additionalProperties":
-        known = error.schema["properties"]
+        known = error.schema.get("properties", {})
         for key in error.instance:
             if key not in known:
                 yield unknown_key(document, (*path, key), list(known), homes)
     elif error.validator == "required":
-        unknown = [key for key in error.instance if key not in error.schema["properties"]]
+        known = error.schema.get("properties", {})
+        unknown = [str(key) for key in error.instance if key not in known]
         for key in error.validator_value:
-            if key not in error.instance and not nearest(key, unknown):
+            if key not in error.instance and not get_close_matches(key, unknown, 1):
                 yield document.finding(
                     "missing-key",
                     path,
@@ -119,9 +119,9 @@ def unknown_key(
         why = f"{key} is no option of Ray's, and a resource of your own is not read here: {DROPPED}"
         fix = "put it under ray_actor_options.resources"
         return document.finding("misplaced-key", path, why, fix)
-    hint = nearest(key, known)
-    fix = f"call it {hint.split(chr(39))[1]}" if hint else f"leave it out; known: {_some(known)}"
-    return document.finding("unknown-key", path, f"there is no key {key}{hint}: {DROPPED}", fix)
+    meant = get_close_matches(key, known, 1)
+    fix = f"call it {meant[0]}" if meant else f"leave it out; known: {_some(known)}"
+    return document.finding("unknown-key", path, f"there is no key {key}: {DROPPED}", fix)
 
 
 def _home(path: Path, homes: Sequence[Path]) -> str | None:

@@ -69,18 +69,19 @@ HEAD_GROUP = {
     "replicas": Successor(None, "there is one head"),
 }
 
-# The last named key above an old one, and the table for it.
+ITEM = "*"  # any item of a list
+
 TABLES = {
-    "deployments": DEPLOYMENT,
-    "autoscaling_config": AUTOSCALING,
-    "http_options": HTTP_OPTIONS,
-    "args": ARGS,
-    "spec": RAY_SERVICE,
-    "headGroupSpec": HEAD_GROUP,
+    ("http_options",): HTTP_OPTIONS,
+    ("applications", ITEM, "args"): ARGS,
+    ("applications", ITEM, "deployments", ITEM): DEPLOYMENT,
+    ("applications", ITEM, "deployments", ITEM, "autoscaling_config"): AUTOSCALING,
+    ("spec",): RAY_SERVICE,
+    ("spec", "rayClusterConfig", "headGroupSpec"): HEAD_GROUP,
 }
 
 
 def successor(path: tuple[str | int, ...]) -> Successor | None:
     """What became of the key at `path`; None for a key that never was, or still is."""
-    above = [part for part in path[:-1] if isinstance(part, str)]
-    return TABLES.get(above[-1], {}).get(str(path[-1])) if above else None
+    above = tuple(ITEM if isinstance(part, int) else part for part in path[:-1])
+    return TABLES.get(above, {}).get(str(path[-1]))

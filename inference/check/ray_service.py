@@ -6,10 +6,9 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal
 
-from inference.check.document import Document, Path, serve_config
+from inference.check.document import Document, Path
 from inference.check.look import at, mapping, quantity, sequence
 
 CLUSTER: Path = ("spec", "rayClusterConfig")
@@ -122,7 +121,7 @@ class Group:
         return replicas * (number(self.spec.get("numOfHosts")) or 1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RayService:
     """One RayService, and the Serve config in it."""
 
@@ -138,10 +137,10 @@ class RayService:
         """Its rayClusterConfig."""
         return mapping(at(self.document.data, *CLUSTER))
 
-    @cached_property
+    @property
     def serve(self) -> Document | None:
         """The Serve config, where it can be read."""
-        return serve_config(self.document)
+        return self.document.part
 
     @property
     def head(self) -> Group:

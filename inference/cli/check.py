@@ -1,8 +1,4 @@
-"""`anynode check`: what Ray and Kubernetes would pass over in silence, said before.
-
-Exit codes: 0 nothing that will not work, 1 errors (with --strict, warnings too), 2 a file that
-cannot be used.
-"""
+"""`anynode check`: what Ray and Kubernetes would pass over in silence, said before."""
 
 from __future__ import annotations
 
@@ -29,7 +25,11 @@ def check(
     ] = "text",
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
 ) -> None:
-    """Check Serve configs and RayService manifests before Ray or Kubernetes sees them."""
+    """Check Serve configs and RayService manifests before Ray or Kubernetes sees them.
+
+    Exit codes: 0 nothing that will not work, 1 errors (with --strict, warnings too), 2 a file that
+    cannot be used.
+    """
     findings = check_files(files)
     if output == "text":
         report.print_text(findings, Console(highlight=False))

@@ -1,8 +1,4 @@
-"""`anynode migrate`: a YAML of 2023 as one of today, as a diff or in place.
-
-Exit codes: 0 the result passes `anynode check`, 1 it has errors that are left to its author,
-2 a file that cannot be used.
-"""
+"""`anynode migrate`: a YAML of 2023 as one of today, as a diff or in place."""
 
 from __future__ import annotations
 
@@ -32,7 +28,11 @@ def migrate(
     ],
     write: Annotated[bool, typer.Option("--write", help="Change the file itself.")] = False,
 ) -> None:
-    """Rewrite a Serve config or RayService manifest of 2023 for today."""
+    """Rewrite a Serve config or RayService manifest of 2023 for today.
+
+    Exit codes: 0 the result passes `anynode check`, 1 errors in it are left to decide, 2 a file
+    that cannot be used.
+    """
     if write and file == STDIN:
         raise ConfigError("--write: standard input is no file to change; leave --write out")
     result = migrated(read(file), file)

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from inference.check.document import SERVE_CONFIG, Document, load, serve_config
-from inference.check.files import RAY_SERVICE, check_text
+from inference.check.document import RAY_SERVICE, SERVE_CONFIG, Document, load
+from inference.check.files import check_text
 from inference.check.finding import Finding
 from inference.check.ray_service import RayService
 from inference.migrate.edits import CannotEdit
@@ -75,11 +75,11 @@ def _mended_part(text: str, document: Document, notes: list[str]) -> str:
     """With a Serve config that parses in a RayService."""
     mark, lines = document.marks[SERVE_CONFIG], text.split("\n")
     first, last = mark.value_line + 1, mark.end_line + 1
-    inner = repair("\n".join(line[mark.end_column :] for line in lines[first:last]))
+    inner = repair("\n".join(line[document.part_column :] for line in lines[first:last]))
     if mark.style != "|" or inner is None:
         raise ConfigError(document.broken[0].sentence)
     notes += _said(inner, first)
-    left = " " * mark.end_column
+    left = " " * document.part_column
     mended = [left + line if line else line for line in inner.text.split("\n")]
     return "\n".join([*lines[:first], *mended, *lines[last:]])
 
@@ -107,8 +107,7 @@ def _steps(documents: Sequence[Document]) -> Iterator[Step]:
     for document in documents:
         if document.kind == RAY_SERVICE:
             yield from manifest_steps(RayService(document))
-            inner = serve_config(document)
-            if inner is not None and isinstance(inner.data, dict):
-                yield from serve_steps(inner)
+            if document.part is not None and isinstance(document.part.data, dict):
+                yield from serve_steps(document.part)
         elif not document.is_kubernetes and isinstance(document.data, dict):
             yield from serve_steps(document)

@@ -44,9 +44,12 @@ def serve_steps(document: Document) -> Iterator[Step]:
 
 def renamed_keys(document: Document) -> Iterator[Step]:
     """Keys that have another name now, or none."""
+    theirs = {each.path for each in applications(document) if not each.is_ours}
     for path in document.marks:
         old = successor(path)
         if old is None or str(path[-1]) in UNDECIDED:
+            continue
+        if path[2:3] == ("args",) and path[:2] in theirs:
             continue
         above = mapping(at(document.data, *path[:-1]))
         if old.name is None:

@@ -120,7 +120,7 @@ def test_the_gpu_config_is_told_to_vllm_as_it_says() -> None:
     ("text", "words"),
     [
         ("a: [", "while parsing"),
-        ("applikations: []", "did you mean 'applications'"),
+        ("applikations: []", "call it applications"),
         ("hf_token: !!!!!", "anynode migrate .* mends it"),
         ("kind: RayService", "anynode check"),
         ("apiVersion: v1\nkind: Secret", "this machine runs one Serve config"),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from inference.check.document import load, serve_config
+from inference.check.document import load
 from inference.check.files import check_files, check_text
 from inference.check.finding import Finding
 from serving.errors import ConfigError
 from tests.inference.check.bad_files import DATA
+
+MANIFEST = "apiVersion: ray.io/v1\nkind: RayService\nmetadata: {name: a}\nspec:\n"
 
 
 def rules(text: str) -> list[str]:
@@ -63,56 +64,45 @@ def test_what_is_none_of_ours_is_told_apart(text: str, expected: list[str]) -> N
     assert rules(text) == expected
 
 
-@pytest.mark.parametrize(
-    "value",
-    ["null", "3", "text", "[]", "[1, null, {}]", "{}", "{a: {b: null}}", "!x y", "2020-01-01"],
-)
-@pytest.mark.parametrize(
-    "key",
-    [
-        "metadata", "spec", "serveConfigV2", "rayClusterConfig", "headGroupSpec", "rayStartParams",
-        "template", "containers", "ports", "resources", "limits", "workerGroupSpecs", "env",
-        "volumes", "volumeMounts", "replicas", "minReplicas", "labels", "nodeSelector",
-        "livenessProbe", "httpGet", "image", "claimName",
-    ],
-)  # fmt: skip
-def test_a_value_of_any_shape_is_answered_by_findings(key: str, value: str) -> None:
-    """Whatever stands where something else belongs, the checker finds fault and does not fall."""
-    name = "cpu.yaml" if key in {"labels", "nodeSelector"} else "gpu.yaml"
+ODD = ["null", "3", "text", "[]", "[1, null, {}]", "{}", "{a: {b: null}}", "!x y", "2020-01-01"]
+MANIFEST_KEYS = """
+    metadata spec serveConfigV2 rayClusterConfig headGroupSpec rayStartParams template containers
+    ports resources limits workerGroupSpecs env volumes volumeMounts replicas minReplicas labels
+    nodeSelector livenessProbe httpGet image claimName
+"""
+SERVE_KEYS = """
+    http_options host port applications name import_path route_prefix args model_name target_device
+    batch_size deployments num_replicas ray_actor_options num_cpus
+"""
+
+
+def with_value(name: str, key: str, value: str) -> str:
+    """A right file with another value for the last key of that name."""
     lines = (DATA / name).read_text().splitlines()
     (*_, number) = (index for index, each in enumerate(lines) if f"{key}:" in each)
     indent = len(lines[number]) - len(lines[number].lstrip(" -"))
     end = number + 1
     while end < len(lines) and len(lines[end]) - len(lines[end].lstrip()) > indent:
         end += 1
-    text = "\n".join([*lines[:number], lines[number].split(":")[0] + f": {value}", *lines[end:]])
-    assert all(isinstance(each, Finding) for each in check_text(text + "\n", "a.yaml"))
+    changed = f"{lines[number].split(':')[0]}: {value}"
+    return "\n".join([*lines[:number], changed, *lines[end:], ""])
 
 
-@pytest.mark.parametrize("value", ["null", "3", "text", "[]", "[1, null]", "{}", "{a: 1}"])
-@pytest.mark.parametrize(
-    "key",
-    [
-        "http_options", "host", "port", "applications", "name", "import_path", "route_prefix",
-        "args", "model_name", "target_device", "batch_size", "deployments", "num_replicas",
-        "ray_actor_options", "num_cpus",
-    ],
-)  # fmt: skip
-def test_a_serve_config_of_any_shape_too(key: str, value: str) -> None:
-    import yaml
+@pytest.mark.parametrize("key", MANIFEST_KEYS.split())
+def test_a_value_of_any_shape_is_answered_by_findings(key: str) -> None:
+    """Whatever stands where something else belongs, the checker finds fault and does not fall."""
+    name = "cpu.yaml" if key in {"labels", "nodeSelector"} else "gpu.yaml"
+    for value in ODD:
+        assert all(
+            isinstance(each, Finding) for each in check_text(with_value(name, key, value), "")
+        )
 
-    def changed(data: Any) -> Any:
-        if isinstance(data, list):
-            return [changed(each) for each in data]
-        if isinstance(data, dict):
-            return {
-                each: yaml.safe_load(value) if each == key else changed(inner)
-                for each, inner in data.items()
-            }
-        return data
 
-    config = changed(yaml.safe_load((DATA / "serve.yaml").read_text()))
-    assert all(isinstance(each, Finding) for each in check_text(yaml.dump(config), "a.yaml"))
+@pytest.mark.parametrize("key", SERVE_KEYS.split())
+def test_a_serve_config_of_any_shape_too(key: str) -> None:
+    for value in ODD:
+        text = with_value("serve.yaml", key, value)
+        assert all(isinstance(each, Finding) for each in check_text(text, ""))
 
 
 def test_values_are_what_ray_reads() -> None:
@@ -127,7 +117,7 @@ def test_values_are_what_ray_reads() -> None:
 def test_lines_in_a_manifest_are_those_of_the_manifest() -> None:
     text = (DATA / "cpu.yaml").read_text()
     (document,), _ = load(text, "a.yaml")
-    inner = serve_config(document)
+    inner = document.part
     assert inner is not None
     for path, mark in inner.marks.items():
         if isinstance(path[-1], str):
@@ -138,12 +128,20 @@ def test_lines_in_a_manifest_are_those_of_the_manifest() -> None:
     "style", ['"applications: []\\naplications: []\\n"', ">\n    aplications: []"]
 )
 def test_a_serve_config_in_another_style_is_told_by_its_first_line(style: str) -> None:
-    manifest = (
-        "apiVersion: ray.io/v1\nkind: RayService\nmetadata: {name: a}\nspec:\n"
-        f"  serveConfigV2: {style}\n"
-    )
+    manifest = MANIFEST + f"  serveConfigV2: {style}\n"
     found = [each for each in check_text(manifest, "a.yaml") if each.rule == "unknown-key"]
     assert [each.line for each in found] == [5]
+
+
+@pytest.mark.parametrize(
+    ("inner", "line"),
+    [("|\n    a: 1\n    b: !!!!!", 7), ('"a: [\\n"', 5), ("|\n    a: 1\n     b: 2", 7)],
+)
+def test_a_serve_config_that_is_not_yaml_is_told_in_its_line(inner: str, line: int) -> None:
+    manifest = MANIFEST + f"  serveConfigV2: {inner}\n"
+    found = [each for each in check_text(manifest, "a.yaml") if each.rule == "yaml"]
+    assert [each.line for each in found] == [line]
+    assert found[0].message.startswith("spec.serveConfigV2: this is not YAML")
 
 
 def test_a_circle_of_aliases_is_a_finding() -> None:

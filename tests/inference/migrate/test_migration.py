@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.check.document import load, serve_config
+from inference.check.document import load
 from inference.check.files import check_text
 from inference.check.finding import errors
 from inference.migrate.migration import Migration, migrate
@@ -24,7 +24,7 @@ def migrated(name: str) -> Migration:
 def config_in(manifest: str) -> Any:
     (document,), broken = load(manifest, "a.yaml")
     assert broken == []
-    inner = serve_config(document)
+    inner = document.part
     assert inner is not None
     return inner.data
 
@@ -205,6 +205,13 @@ def test_what_stands_between_braces_is_left_to_the_author() -> None:
     result = migrate(text, "a.yaml")
     assert result.after == text
     assert [each.rule for each in result.undecided] == ["misplaced-key"]
+
+
+def test_other_peoples_arguments_are_theirs() -> None:
+    text = HEAD + "  args: {tensor_parallel_size: 2, dtype: x}\n"
+    assert migrate(text, "a.yaml").after == text
+    ours = text.replace("theirs:app", "inference:typed_app_builder")
+    assert "{gpu_count: 2, data_type: x}" in migrate(ours, "a.yaml").after
 
 
 def test_a_factor_that_became_two_is_left_to_the_author() -> None:
