@@ -20,6 +20,7 @@ from inference.check.ray_service import RayService
 from serving.errors import ConfigError
 
 STDIN = "-"
+NOTHING = "there is nothing in it; give a Serve config or a manifest"
 UNCHECKED = {"RayCluster", "RayJob", "RayCronJob"}  # Ray's, but nothing of ours is in them
 
 
@@ -33,7 +34,7 @@ def check_files(paths: Iterable[str | Path]) -> list[Finding]:
     for path in paths:
         found, broken = load(read(path), str(path))
         if not found and not broken:
-            raise ConfigError(f"{path}: there is nothing in it; give a Serve config or a manifest")
+            raise ConfigError(f"{path}: {NOTHING}")
         documents += found
         findings += broken
     return sorted({*findings, *check_documents(documents)})

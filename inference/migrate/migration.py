@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from inference.check.document import RAY_SERVICE, SERVE_CONFIG, Document, load
-from inference.check.files import check_text
+from inference.check.files import NOTHING, check_text
 from inference.check.finding import Finding
 from inference.check.ray_service import RayService
 from inference.migrate.edits import CannotEdit
@@ -65,6 +65,8 @@ def _mended(lines: list[str], file: str, notes: list[str]) -> list[str]:
     documents, broken = load(text, file)
     if broken:
         raise ConfigError(broken[0].sentence)
+    if not documents:
+        raise ConfigError(f"{file}: {NOTHING}")
     for document in documents:
         if document.broken:
             text = _mended_part(text, document, notes)
@@ -97,7 +99,7 @@ def _once(text: str, file: str, notes: list[str]) -> list[str] | None:
             changed = step.edit(lines)
         except CannotEdit:
             continue
-        if changed != lines:
+        if changed != lines and not load("\n".join(changed), file)[1]:  # it still is YAML
             notes.append(step.note)
             return changed
     return None

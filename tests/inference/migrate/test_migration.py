@@ -130,6 +130,8 @@ def test_tokens_are_not_shown() -> None:
 def test_what_cannot_be_mended_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"a.yaml:\d+: this is not YAML"):
         migrate("a: [1\nb: 2\n", "a.yaml")
+    with pytest.raises(ConfigError, match="there is nothing in it"):
+        migrate("# nothing\n", "a.yaml")
 
 
 def test_line_ends_stay_as_they_are() -> None:
