@@ -40,10 +40,15 @@ def tokens(stream: list[dict[str, Any]], index: int = 0) -> list[int]:
 
 
 def usual(stream: list[dict[str, Any]]) -> float:
-    """Tokens of an event, in the middle: vLLM puts together what its server was too late for, on
-    a machine whose cores all compute.
-    """
+    """Tokens of an event, in the middle."""
     return median(tokens(stream))
+
+
+def is_single(stream: list[dict[str, Any]]) -> bool:
+    """Whether tokens come one by one, but for those that vLLM puts together where its server was
+    too late for the first: on a machine whose cores all compute, that is not rare.
+    """
+    return usual(stream) < 3
 
 
 def texts(stream: list[dict[str, Any]]) -> str:
@@ -58,7 +63,7 @@ def many(served: Served, n: int = 1, **asked: Any) -> list[list[dict[str, Any]]]
 
 def test_one_stream_gets_each_token_at_once(served: Served) -> None:
     stream = events(served)
-    assert usual(stream) == 1
+    assert is_single(stream)
     assert stream[-1]["usage"]["completion_tokens"] == NUM_TOKENS
 
 
@@ -86,5 +91,5 @@ def test_each_of_several_choices_is_whole(served: Served) -> None:
 
 
 def test_who_asks_for_single_tokens_gets_them(served: Served) -> None:
-    for stream in many(served, stream_interval=1):
-        assert usual(stream) == 1
+    assert all(is_single(stream) for stream in many(served, stream_interval=1))
+    assert not any(is_single(stream) for stream in many(served, stream_interval=5))
