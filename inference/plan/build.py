@@ -6,8 +6,6 @@ import math
 
 from inference.plan.devices import CORE_FLOPS_16BIT, CORE_OPS_INT8, socket_bandwidth
 from inference.plan.fit import (
-    MOST_SEQUENCES_CPU,
-    MOST_SEQUENCES_GPU,
     Fit,
     Running,
     context_of,
@@ -38,7 +36,7 @@ def model_plan(choice: Choice, facts: ModelFacts, rooms: Rooms) -> ModelPlan:
     way, fits = trial.way, [spot.fit for spot in trial.spots]
     how = running_of(model, facts, trial)
     on_gpus = way.kind in GPU_KINDS
-    most = MOST_SEQUENCES_GPU if on_gpus else MOST_SEQUENCES_CPU
+    most = fits[0].most_sequences
     return ModelPlan(
         name=model.name,
         kind=way.kind,

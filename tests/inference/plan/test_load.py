@@ -1,6 +1,8 @@
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 import inference
 from inference.plan.fleet import Fleet
@@ -33,6 +35,18 @@ MODEL = {"name": "m", "source": "owner/m"}
         ),
         ({"nodes": [NODE], "models": [{**MODEL, "precison": "int8"}]}, r"models\.m: .*'precision'"),
         ({"nodes": [NODE], "models": [{**MODEL, "replicas": 0}]}, r"models\.m\.replicas"),
+        (
+            {"nodes": [NODE], "models": [{**MODEL, "args": {"temprature": 1}}]},
+            r"models\.m\.args: there is no argument 'temprature' \(did you mean 'temperature'",
+        ),
+        (
+            {"nodes": [NODE], "models": [{**MODEL, "args": {"temperature": 3}}]},
+            r"models\.m\.args: temperature: .*less than or equal to 2",
+        ),
+        (
+            {"nodes": [NODE], "models": [{**MODEL, "args": {"max_model_len": 9}}]},
+            r"models\.m\.args: 'max_model_len' is decided here: set context",
+        ),
     ],
 )
 def test_a_wrong_file_is_refused_by_field(said: dict, words: str) -> None:
@@ -82,3 +96,11 @@ def test_the_cpu_example_gives_each_vendor_its_engine_and_replicas_their_sockets
     for model in (intel, amd):
         places = [(replica.node, replica.devices[0].index) for replica in model.replicas]
         assert len(set(places)) == 4
+
+
+def test_the_page_s_file_is_right() -> None:
+    page = (FLEETS.parents[1] / "docs" / "plan.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    fleet = check_fleet(yaml.safe_load(text), "docs/plan.md")
+    plan = make_plan(fleet, find_facts(fleet))
+    assert [refusal.missing_replicas for refusal in plan.refusals] == [2]  # eight GPUs, not 16
