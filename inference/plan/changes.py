@@ -126,14 +126,16 @@ def _more_nodes(fleet: Fleet, model: Model) -> Iterator[Change]:
 
 
 def _wider_nodes(fleet: Fleet, model: Model) -> Iterator[Change]:
-    """A machine with more GPUs than any has, of a product that is there already if one is."""
+    """A machine with more GPUs than any has, of a product that is there, or of a usual one."""
     there = [node for node in _usable(fleet, model) if node.gpus]
-    like = there[0] if there else NEW_MACHINE.model_copy(update={"labels": model.labels})
-    for count in GPU_COUNTS:
-        gpus = like.gpus[0].model_copy(update={"count": count})
-        if not there or count > like.gpus[0].count:
-            sentence = f"add a machine with {count} {gpus.product}"
-            yield from _added(fleet, like, f"{like.name}-wider", sentence, gpus=[gpus.model_dump()])
+    for like in (*there[:1], NEW_MACHINE.model_copy(update={"labels": model.labels})):
+        least = like.gpus[0].count + 1 if like in there else 1
+        for count in GPU_COUNTS:
+            if count >= least:
+                gpus = like.gpus[0].model_copy(update={"count": count})
+                sentence = f"add a machine with {count} {gpus.product}"
+                how = {"gpus": [gpus.model_dump(exclude_defaults=True)]}
+                yield from _added(fleet, like, f"{like.name}-wider", sentence, **how)
 
 
 def _added(fleet: Fleet, like: Node, name: str, sentence: str, **how: Any) -> Iterator[Change]:

@@ -42,13 +42,14 @@ def _missing(choice: Choice) -> int:
 
 
 def _enough(fleet: Fleet, facts: Facts, solution: Solution, number: int) -> Iterator[Change]:
-    """Changes after which the model is served and no other is served less; one for each field."""
-    choice, fields = solution.choices[number], set[str]()
+    """Changes after which the model is served and no other is served less; one for each subject."""
+    choice, subjects = solution.choices[number], set[str]()
     for change in proposals(fleet, choice, facts[choice.model.source]):
-        if change.field not in fields and _helps(fleet, facts, solution, number, change):
-            fields.add(change.field)
+        subject = change.value["name"] if change.field == "nodes" else change.field
+        if subject not in subjects and _helps(fleet, facts, solution, number, change):
+            subjects.add(subject)
             yield change
-            if len(fields) == MOST_CHANGES:
+            if len(subjects) == MOST_CHANGES:
                 return
 
 
