@@ -12,7 +12,8 @@ from serving.batched_engine import BatchedEngine
 from serving.batching import ContinuousBatcher
 from serving.kv_budget import kv_budget
 from serving.memory import available_bytes
-from serving.step_model import StepModel
+from serving.speculation import Speculation
+from serving.step_model import DraftVerifier, StepModel
 from serving.types import EngineSettings
 
 
@@ -22,6 +23,8 @@ class SteppedEngine(BatchedEngine):
     # Whether pieces of a prompt give bit for bit what the whole prompt gives, so that beginnings
     # may be used again and nobody notices.
     prefix_caching = False
+    # Tokens to guess ahead of a sequence that decodes alone, where the model can verify them.
+    num_speculative_tokens = 0
 
     def __init__(self, settings: EngineSettings) -> None:
         super().__init__(settings)
@@ -39,7 +42,13 @@ class SteppedEngine(BatchedEngine):
             self.open_tokenizer(model.vocab_size),
             self.kv_cache_bytes(model),
             prefix_caching=self.prefix_caching,
+            speculation=self._speculation(model),
         )
+
+    def _speculation(self, model: StepModel) -> Speculation | None:
+        if not (self.num_speculative_tokens and isinstance(model, DraftVerifier)):
+            return None
+        return Speculation(model, self.num_speculative_tokens) if model.verify_sizes else None
 
     def close(self) -> None:
         if self._model is not None:
