@@ -10,7 +10,9 @@ import numpy as np
 
 from serving.sequence import Sequence
 from serving.speculation_pace import SpeculationPace
-from serving.step_model import DraftVerifier, Logits
+from serving.step_model import DraftVerifier, Logits, StepModel
+
+PROBE_TOKENS = 8  # of the text by which it is tried whether verifying is exact
 
 
 class Speculation:
@@ -48,3 +50,28 @@ class Speculation:
         sequence.drafts.judge(sequence.answer_ids[-num_new:])
         self.num_draft_tokens += len(draft)
         self.num_accepted_tokens += num_new - 1
+
+
+def verifies_exactly(model: StepModel, verifier: DraftVerifier) -> bool:
+    """Whether, on this machine, verified tokens are bit for bit the decoded ones.
+
+    `verifier` is the model itself. Kernels differ between CPUs, so it is tried: in row 0, which
+    nobody may use yet and which is empty afterwards.
+    """
+    length = PROBE_TOKENS + max(verifier.verify_sizes, default=0)
+    if not verifier.verify_sizes or length > model.max_model_len:
+        return False
+    token_ids = np.arange(1, length + 1) % model.vocab_size
+    model.prefill(0, token_ids[:PROBE_TOKENS], 0, all_logits=False)
+    decoded = [
+        model.decode(token_ids[place : place + 1], np.array([place]))[0].copy()
+        for place in range(PROBE_TOKENS, length)
+    ]
+    exact = all(
+        np.array_equal(
+            verifier.verify(token_ids[PROBE_TOKENS:][:size], PROBE_TOKENS), decoded[:size]
+        )
+        for size in verifier.verify_sizes
+    )
+    model.release_row(0)
+    return exact

@@ -6,15 +6,18 @@ cancellation come from `serving.batching`.
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 
 from serving.batched_engine import BatchedEngine
 from serving.batching import ContinuousBatcher
 from serving.kv_budget import kv_budget
 from serving.memory import available_bytes
-from serving.speculation import Speculation
+from serving.speculation import Speculation, verifies_exactly
 from serving.step_model import DraftVerifier, StepModel
 from serving.types import EngineSettings
+
+logger = logging.getLogger(__name__)
 
 
 class SteppedEngine(BatchedEngine):
@@ -25,6 +28,7 @@ class SteppedEngine(BatchedEngine):
     prefix_caching = False
     # Tokens to guess ahead of a sequence that decodes alone, where the model can verify them.
     num_speculative_tokens = 0
+    no_drafts = "what this model would verify is not to the bit what it decodes"
 
     def __init__(self, settings: EngineSettings) -> None:
         super().__init__(settings)
@@ -46,9 +50,13 @@ class SteppedEngine(BatchedEngine):
         )
 
     def _speculation(self, model: StepModel) -> Speculation | None:
-        if not (self.num_speculative_tokens and isinstance(model, DraftVerifier)):
+        if not self.num_speculative_tokens:
             return None
-        return Speculation(model, self.num_speculative_tokens) if model.verify_sizes else None
+        verifier = model if isinstance(model, DraftVerifier) else None
+        if verifier is not None and verifies_exactly(model, verifier):
+            return Speculation(verifier, self.num_speculative_tokens)
+        logger.warning("speculation is off for %s: %s", self.settings.model_source, self.no_drafts)
+        return None
 
     def close(self) -> None:
         if self._model is not None:

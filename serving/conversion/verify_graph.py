@@ -26,16 +26,20 @@ ONE_ROW = "one_row"
 # GroupQueryAttention's input numbers; from 9 on they are position ids, bias, sinks and the like.
 VALUE, PAST_KEY, SEQLENS_K, TOTAL_LENGTH, COS, FIRST_UNKNOWN = 2, 3, 5, 6, 7, 9
 
+# Operators that take another kernel for one row than for several.
+ROUND_BY_SHAPE = frozenset(("MatMul", "Gemm", "MoE", "QMoE"))
+
 
 def add_verification(graph: Graph, head_dim: int) -> tuple[int, ...]:
     """Adds the input `one_row`: bool [], whether the call's B positions follow each other in one
     row, whose KV memory is fed as a batch of one; returns the numbers of positions it works for.
 
-    The graph must be one of `step_graph`, and no pass may follow. Graphs whose attention has inputs
-    of a kind unknown here stay as they are, and work for none.
+    The graph must be one of `step_graph` whose products are quantised, and no pass may follow.
+    Graphs with attention or products of another kind stay as they are, and work for none.
     """
     attentions = [node for node in graph.nodes if node.op_type == "GroupQueryAttention"]
-    if any(any(node.input[FIRST_UNKNOWN:]) for node in attentions):
+    unknown = any(any(node.input[FIRST_UNKNOWN:]) for node in attentions)
+    if unknown or any(node.op_type in ROUND_BY_SHAPE for node in graph.nodes):
         return ()
     graph.add_input(ONE_ROW, TensorProto.BOOL, [])
     rows = "verify/rows"

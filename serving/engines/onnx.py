@@ -6,7 +6,6 @@ torch nor a GPU.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,8 +15,6 @@ from serving.errors import ConfigError
 from serving.step_model import StepModel
 from serving.stepped_engine import SteppedEngine
 from serving.types import EngineSettings
-
-logger = logging.getLogger(__name__)
 
 PREFIX_CACHING = "enable_prefix_caching"
 NUM_SPECULATIVE_TOKENS = "num_speculative_tokens"
@@ -51,12 +48,10 @@ class OnnxEngine(SteppedEngine):
             max_model_len=self.settings.max_model_len,
             num_threads=self.settings.num_threads,
         )
-        if self.num_speculative_tokens and not decoder.verify_sizes:
-            logger.warning(
-                "%s cannot verify drafts, so speculation is off: it was made by an earlier version "
-                "or of a model with attention of another kind; to try, run `%s` again",
-                folder,
-                conversion_command(folder),
+        if not decoder.verify_sizes:
+            self.no_drafts = (
+                f"{folder} was converted by an earlier version, or its model has parts whose drafts"
+                f" cannot be verified to the bit; to find out, run `{conversion_command(folder)}`"
             )
         return decoder
 

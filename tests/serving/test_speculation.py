@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.batching import ContinuousBatcher
-from serving.speculation import Speculation
-from serving.types import GenerateRequest, SamplingParams
+from serving.speculation import Speculation, verifies_exactly
+from serving.stepped_engine import SteppedEngine
+from serving.types import EngineSettings, GenerateRequest, SamplingParams
 from tests.serving.test_batching import Collected, assert_empty, requests
 from tests.serving.toy import EOS, ToyModel, ToyTokenizer
 
@@ -225,3 +228,50 @@ def test_rows_never_take_more_than_was_promised_to_them():
         if batcher.busy:
             assert (model.kv[0, len(sequence.prompt_ids) + 60 :] == -1).all()
     assert num_calls(model, "verify") > 3
+
+
+def test_verifying_is_tried_before_it_is_trusted():
+    model = LoopingModel(1)
+    assert verifies_exactly(model, model)
+    assert (model.kv == -1).all()
+
+    class Rounding(LoopingModel):
+        def verify(self, token_ids, length):
+            return np.nextafter(super().verify(token_ids, length), np.float32(0))
+
+    rounding = Rounding(1)
+    assert not verifies_exactly(rounding, rounding)
+
+
+class ToyEngine(SteppedEngine):
+    num_speculative_tokens = NUM_TOKENS
+
+    def __init__(self, model):
+        super().__init__(EngineSettings(Path("toy"), kv_cache_bytes=10_000))
+        self.model = model
+
+    def open_model(self):
+        return self.model
+
+    def open_tokenizer(self, vocab_size):
+        return ToyTokenizer()
+
+
+@pytest.mark.parametrize(("sizes", "drafts"), [((4, 8), True), ((), False), (None, False)])
+def test_an_engine_whose_model_cannot_verify_says_so_and_decodes(caplog, sizes, drafts):
+    model = ToyModel(2) if sizes is None else LoopingModel(2, whims=0.0)
+    if sizes is not None:
+        model.verify_sizes = sizes
+
+    async def told():
+        engine = ToyEngine(model)
+        await engine.load()
+        chunks = [chunk async for chunk in engine.generate(ask())]
+        occupancy = engine.occupancy()
+        await engine.unload()
+        return sum(chunk.num_tokens for chunk in chunks), occupancy
+
+    num_tokens, occupancy = asyncio.run(told())
+    assert num_tokens == 100
+    assert (occupancy.num_draft_tokens > 0) == drafts
+    assert ("speculation is off for toy" in caplog.text) == (not drafts)
