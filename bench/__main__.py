@@ -1,8 +1,8 @@
 """`python -m bench [tax] [batching] [roofline] …`: run the benchmarks named, or all of them.
 
 Prints Markdown: hardware, medians with their range over the rounds, and the ratios that matter,
-each taken within one run. All but the roofline are made with `anynode bench`'s own parts, whose
-full reports `--output` keeps.
+each taken within one run. All but the roofline and the drafts are made with `anynode bench`'s own
+parts, whose full reports `--output` keeps.
 """
 
 from __future__ import annotations
