@@ -10,7 +10,7 @@ import numpy as np
 
 from serving.sequence import Sequence
 from serving.speculation_pace import SpeculationPace
-from serving.step_model import DraftVerifier, Logits, StepModel
+from serving.step_model import DraftVerifier, Logits
 
 PROBE_TOKENS = 8  # of the text by which it is tried whether verifying is exact
 
@@ -52,14 +52,14 @@ class Speculation:
         self.num_accepted_tokens += num_new - 1
 
 
-def verifies_exactly(model: StepModel, verifier: DraftVerifier) -> bool:
+def verifies_exactly(model: DraftVerifier) -> bool:
     """Whether, on this machine, verified tokens are bit for bit the decoded ones.
 
-    `verifier` is the model itself. Kernels differ between CPUs, so it is tried: in row 0, which
-    nobody may use yet and which is empty afterwards.
+    Kernels differ between CPUs, so it is tried: in row 0, which nobody may use yet and which is
+    empty afterwards.
     """
-    length = PROBE_TOKENS + max(verifier.verify_sizes, default=0)
-    if not verifier.verify_sizes or length > model.max_model_len:
+    length = PROBE_TOKENS + max(model.verify_sizes, default=0)
+    if not model.verify_sizes or length > model.max_model_len:
         return False
     token_ids = np.arange(1, length + 1) % model.vocab_size
     model.prefill(0, token_ids[:PROBE_TOKENS], 0, all_logits=False)
@@ -68,10 +68,8 @@ def verifies_exactly(model: StepModel, verifier: DraftVerifier) -> bool:
         for place in range(PROBE_TOKENS, length)
     ]
     exact = all(
-        np.array_equal(
-            verifier.verify(token_ids[PROBE_TOKENS:][:size], PROBE_TOKENS), decoded[:size]
-        )
-        for size in verifier.verify_sizes
+        np.array_equal(model.verify(token_ids[PROBE_TOKENS:][:size], PROBE_TOKENS), decoded[:size])
+        for size in model.verify_sizes
     )
     model.release_row(0)
     return exact

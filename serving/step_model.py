@@ -47,8 +47,8 @@ class StepModel(Protocol):
 
 
 @runtime_checkable
-class DraftVerifier(Protocol):
-    """What else a StepModel can do where drafts pay: read a draft's tokens in one call."""
+class DraftVerifier(StepModel, Protocol):
+    """A StepModel that can also read several next tokens of one row in a call."""
 
     verify_sizes: tuple[int, ...]  # tokens a call takes the time of, ascending; empty: it cannot
 

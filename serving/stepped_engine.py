@@ -52,9 +52,8 @@ class SteppedEngine(BatchedEngine):
     def _speculation(self, model: StepModel) -> Speculation | None:
         if not self.num_speculative_tokens:
             return None
-        verifier = model if isinstance(model, DraftVerifier) else None
-        if verifier is not None and verifies_exactly(model, verifier):
-            return Speculation(verifier, self.num_speculative_tokens)
+        if isinstance(model, DraftVerifier) and verifies_exactly(model):
+            return Speculation(model, self.num_speculative_tokens)
         logger.warning("speculation is off for %s: %s", self.settings.model_source, self.no_drafts)
         return None
 

@@ -64,7 +64,7 @@ def test_tokens_and_logprobs_are_the_same_to_the_bit(decoder):
 
 
 def test_this_machine_verifies_to_the_bit(decoder):
-    assert verifies_exactly(decoder, decoder)
+    assert verifies_exactly(decoder)
 
 
 def test_it_is_on_unless_it_is_switched_off():
