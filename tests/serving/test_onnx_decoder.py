@@ -85,8 +85,8 @@ def kv_of(decoder: OnnxDecoder, row: int, length: int) -> list[np.ndarray]:
     return [kv.array[row, :, :length].copy() for kv in decoder._kv]
 
 
-@pytest.mark.parametrize("length", [1, 40, 127, 128, 300, 1900])
-@pytest.mark.parametrize("count", [1, 2, 4, 5, 8])
+@pytest.mark.parametrize("length", [1, 40, 127, 128, 1900])
+@pytest.mark.parametrize("count", [1, 4, 5, 8])
 def test_verifying_gives_what_decoding_gives(decoder, length, count):
     """Logits and what is left in the row, whatever stood behind the row's end before."""
     tokens = prompt(length + count, seed=length)
@@ -96,8 +96,8 @@ def test_verifying_gives_what_decoding_gives(decoder, length, count):
         for place in range(length, length + count)
     ]
     left = kv_of(decoder, 0, length + count)
-    read(decoder, 0, prompt(MAX_MODEL_LEN, seed=7))
-    read(decoder, 0, tokens[:length])
+    for kv in decoder._kv:
+        kv.array[0, :, length:] = 1e3
     np.testing.assert_array_equal(decoder.verify(tokens[length:], length), np.stack(decoded))
     for array, expected in zip(kv_of(decoder, 0, length + count), left, strict=True):
         np.testing.assert_array_equal(array, expected)
