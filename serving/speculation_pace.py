@@ -10,11 +10,12 @@ from collections import deque
 from collections.abc import Sequence
 from statistics import median
 
-JUDGEMENT_WEIGHT = 0.2  # of the newest drafted token in the rate; about the last ten count
+JUDGEMENT_WEIGHT = 0.1  # of the newest drafted token in the rate; about the last twenty count
 ASSUMED_STEPS = 1.5  # decode steps a verification is taken to cost before it was measured
-LEAST_GAIN = 1.05  # times faster than decoding it must be: measurements waver
+# Times faster than decoding it must look: who verifies whenever the rate is high by chance loses.
+LEAST_GAIN = 1.15
 NUM_MEASURED = 5  # the latest of each kind count, and of them the median: no one-off does
-FORGET_AFTER = 256  # steps without a verification, then the costs are measured anew
+FORGET_AFTER = 512  # steps without a verification, then the costs are measured anew
 
 
 class AcceptanceRate:

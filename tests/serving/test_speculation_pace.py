@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count, islice, takewhile
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,6 +107,40 @@ def test_a_cost_that_fell_is_noticed():
         assert pace.draft_length(7, 99, 1.0) == 0
         pace.decoded(1.0)
     assert pace.draft_length(7, 99, 1.0) == 7
+
+
+def steps_taken(num_tokens: int, right: Iterator[bool], of_4: float, of_8: float) -> float:
+    """Decode steps' time that an answer takes whose drafts are right as `right` says."""
+    pace, rate, taken, come = SpeculationPace(SIZES), AcceptanceRate(), 0.0, 0
+    while come < num_tokens:
+        length = pace.draft_length(7, 99, rate.value)
+        verdicts = list(takewhile(bool, islice(right, length)))
+        num_right = len(verdicts)
+        if length:
+            cost = of_4 if length < 4 else of_8
+            pace.verified(1 + length, cost)
+            rate.judge(num_right, int(num_right < length))
+        else:
+            cost = 1.0
+            pace.decoded(cost)
+            first = next(right)
+            rate.judge(int(first), int(not first))
+        taken, come = taken + cost, come + 1 + num_right
+    return taken
+
+
+@pytest.mark.parametrize("costs", [(1.2, 1.6), (2.2, 3.8), (4.0, 8.0)])
+@pytest.mark.parametrize("chance", [0.0, 0.2, 0.5, 0.7, 0.9])
+def test_by_and_large_it_never_loses(chance, costs):
+    random = Random(1)
+    right = (random.random() < chance for _ in count())
+    assert steps_taken(4000, right, *costs) < 1.03 * 4000
+
+
+def test_it_gains_on_text_that_repeats_itself_for_a_while():
+    """Thirty tokens that were there before, then thirty that were not."""
+    right = (number // 30 % 2 == 0 for number in count())
+    assert steps_taken(4000, right, 1.2, 1.6) < 4000 / 1.4
 
 
 def test_a_few_right_guesses_turn_it_on_and_a_few_wrong_ones_off():
