@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import starmap
 from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import helper, numpy_helper
+from onnx import NodeProto, helper, numpy_helper
 
 from serving.conversion.blocks_int4 import quantize_to_int4
 from serving.conversion.graph import Graph
@@ -28,15 +29,25 @@ QUANTIZE = {"int8": quantize_products, "int4": quantize_to_int4}
 IDS = np.random.default_rng(2).integers(0, VOCAB, CONTEXT)
 
 
-def make(tmp_path: Path, name: str, data_type: str, *, packed: bool, verifying: bool) -> Path:
-    """The toy's folder as the converter leaves it."""
+def make(
+    tmp_path: Path,
+    name: str,
+    *,
+    verifying: bool,
+    data_type: str = "int8",
+    packed: bool = True,
+    **attributes: float,
+) -> Path:
+    """The toy's folder as the converter leaves it; `attributes` are its attention's."""
     source, folder = tmp_path / f"{name}-fp32", tmp_path / name
     source.mkdir()
     folder.mkdir()
     with Graph(write_toy_graph(source), folder) as graph:
         make_step_graph(graph)
+        attention = next(node for node in graph.nodes if node.op_type == "GroupQueryAttention")
+        attention.attribute.extend(starmap(helper.make_attribute, attributes.items()))
         if not packed:
-            unpack(graph)
+            unpack(graph, attention)
         QUANTIZE[data_type](graph)
         sizes = add_verification(graph, HEAD_DIM) if verifying else ()
         graph.save()
@@ -56,9 +67,8 @@ def make(tmp_path: Path, name: str, data_type: str, *, packed: bool, verifying: 
     return folder
 
 
-def unpack(graph: Graph) -> None:
+def unpack(graph: Graph, attention: NodeProto) -> None:
     """Queries, keys and values apart, as in architectures that normalise them."""
-    attention = next(node for node in graph.nodes if node.op_type == "GroupQueryAttention")
     widths = np.array([HEADS * HEAD_DIM, KV_HEADS * HEAD_DIM, KV_HEADS * HEAD_DIM])
     sizes = helper.make_node("Constant", [], ["widths"], value=numpy_helper.from_array(widths))
     split = helper.make_node("Split", [attention.input[0], "widths"], ["q", "k", "v"], axis=-1)
@@ -76,11 +86,21 @@ def decode(decoder: OnnxDecoder, row_length: int, count: int) -> np.ndarray:
     return np.stack([decoder.decode(IDS[at : at + 1], np.array([at]))[0].copy() for at in places])
 
 
-@pytest.mark.parametrize("data_type", QUANTIZE)
-@pytest.mark.parametrize("packed", [True, False])
-def test_it_verifies_to_the_bit_what_it_decodes(tmp_path, data_type, packed):
-    plain = opened(make(tmp_path, "plain", data_type, packed=packed, verifying=False))
-    verifying = opened(make(tmp_path, "verifying", data_type, packed=packed, verifying=True))
+@pytest.mark.parametrize(
+    "words",
+    [
+        {},
+        {"data_type": "int4"},
+        {"packed": False},
+        {"local_window_size": 6},
+        {"softcap": 2.0},
+        {"local_window_size": 3, "softcap": 2.0, "scale": 0.7, "packed": False},
+    ],
+    ids=str,
+)
+def test_it_verifies_to_the_bit_what_it_decodes(tmp_path, words):
+    plain = opened(make(tmp_path, "plain", verifying=False, **words))
+    verifying = opened(make(tmp_path, "verifying", verifying=True, **words))
     assert (plain.verify_sizes, verifying.verify_sizes) == ((), VERIFY_SIZES)
     for length, count in ((2, 8), (5, 3), (20, 8), (23, 1)):
         expected = decode(plain, length, count)
