@@ -71,9 +71,8 @@ def test_of_many_streams_an_event_carries_several_tokens_and_none_is_lost(served
     many(served)  # the first of all begin before anything is known of their pace
     streams = many(served)
     for stream in streams:
-        counts = tokens(stream)
-        assert counts[0] == 1
-        assert sum(counts) == stream[-1]["usage"]["completion_tokens"] == NUM_TOKENS
+        assert sum(tokens(stream)) == stream[-1]["usage"]["completion_tokens"] == NUM_TOKENS
+    assert median(tokens(stream)[0] for stream in streams) < 3, "the first waits for others"
     assert max(usual(stream) for stream in streams) > 1, "events carried a token each"
 
 
@@ -82,7 +81,7 @@ def test_the_text_is_that_of_single_tokens(served: Served) -> None:
     singly = events(served, seed=7)
     shared = events(served, seed=7, stream_interval=5)
     assert texts(shared) == texts(singly)
-    assert len(shared) < len(singly) / 3
+    assert len(shared) < NUM_TOKENS / 3
 
 
 def test_each_of_several_choices_is_whole(served: Served) -> None:
