@@ -13,6 +13,7 @@ from inference.cli.bench.app import app as bench
 from inference.cli.check import check
 from inference.cli.convert import convert
 from inference.cli.migrate import migrate
+from inference.cli.plan import plan
 from inference.cli.serve import serve
 from inference.local.config import first_reason
 from serving.errors import ConfigError
@@ -29,6 +30,7 @@ app.command()(serve)
 app.command()(convert)
 app.command()(check)
 app.command()(migrate)
+app.command()(plan)
 app.add_typer(bench)
 
 
