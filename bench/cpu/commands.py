@@ -1,0 +1,109 @@
+"""What starts an arm: command lines and their environment. Pure."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.cpu.arms import Arm, Serve, VLLMServe, Worker
+from bench.cpu.loads import MAX_MODEL_LEN
+from bench.vllm.arms import options
+from inference.args import VLLM
+from inference.bench.compare import arms as compared
+from inference.local.engine_environments import CACHE
+
+START_TIMEOUT_S = 900.0  # vLLM compiles when it meets a model for the first time
+MODEL_ID = "bench"
+KV_CACHE_GIB = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much of the machine an arm gets, and for how many requests."""
+
+    num_threads: int
+    concurrency: int
+    vendor: str  # of the CPU
+
+
+def python(environment: str | None) -> Path:
+    """Of an environment in .cache, or the one that runs this."""
+    return CACHE / environment / "bin" / "python" if environment else Path(sys.executable)
+
+
+def variables(room: Room) -> Mapping[str, str]:
+    """For all arms: who is to use the threads, and that nothing is fetched."""
+    return {
+        "OMP_NUM_THREADS": str(room.num_threads),
+        "HF_HUB_OFFLINE": "1",
+        # vLLM binds one thread to each core but one, which it leaves to serving; on few cores it is
+        # faster with all.
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "VLLM_CPU_KVCACHE_SPACE": str(KV_CACHE_GIB),
+        "VLLM_HOST_IP": "127.0.0.1",
+        "VLLM_NO_USAGE_STATS": "1",
+    }
+
+
+def server(arm: Arm, model: Path, weights: Path, room: Room) -> compared.Arm:
+    """An arm that answers over HTTP; `weights` are what was made of `model` for it."""
+    if isinstance(arm.run, Serve):
+        command = ours(arm.run, model, room)
+    else:
+        assert isinstance(arm.run, VLLMServe)
+        command = vllm_serve(python(arm.environment), weights, room)
+    return compared.Arm(
+        name=arm.name,
+        url=compared.OWN_URL,
+        command=tuple(command),
+        env=variables(room),
+        start_timeout_s=START_TIMEOUT_S,
+    )
+
+
+def ours(run: Serve, model: Path, room: Room) -> list[str]:
+    """`anynode serve`, which finds weights and environments by itself."""
+    said = {
+        "port": compared.PORT,
+        "engine": run.engine,
+        "data_type": run.data_type,
+        # Without it vLLM's engine means GPUs.
+        "target_device": target_device(room.vendor) if run.engine == VLLM else None,
+        "batch_size": room.concurrency,
+        "max_model_len": MAX_MODEL_LEN,
+        "num_threads": room.num_threads,
+    }
+    command = [sys.executable, "-m", "inference.cli.main", "serve", str(model)]
+    return command + options({name: each for name, each in said.items() if each is not None})
+
+
+def target_device(vendor: str) -> str:
+    """In our arguments' word; other vendors' CPUs go by AMD's."""
+    return "INTEL" if vendor == "Intel" else "AMD"
+
+
+def vllm_serve(python: Path, weights: Path, room: Room) -> list[str]:
+    """vLLM's own command."""
+    said = {
+        "host": "127.0.0.1",
+        "port": compared.PORT,
+        "served_model_name": MODEL_ID,
+        "max_num_seqs": room.concurrency,
+        "max_model_len": MAX_MODEL_LEN,
+        "gpu_memory_utilization": 0.2,  # on CPUs: a share of memory that must be free at the start
+    }
+    return [str(python.with_name("vllm")), "serve", str(weights), *options(said)]
+
+
+def worker(arm: Arm, weights: Path, room: Room) -> list[str]:
+    """A peer in a process of its own."""
+    assert isinstance(arm.run, Worker)
+    said = {
+        "num_threads": room.num_threads,
+        "max_num_seqs": room.concurrency,
+        "max_model_len": MAX_MODEL_LEN,
+    }
+    command = [str(python(arm.environment)), "-m", f"bench.cpu.peers.{arm.run.module}"]
+    return [*command, str(weights), *options(said), *arm.run.options]
