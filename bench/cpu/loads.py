@@ -7,6 +7,7 @@ where answers are streamed and where they are not.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -34,13 +35,18 @@ class Load:
 
     @property
     def num_requests(self) -> int:
-        return max(self.concurrency, FEWEST_REQUESTS)
+        return num_requests(self.concurrency)
+
+
+def num_requests(concurrency: int) -> int:
+    """Enough, and whole rows of clients: a last one alone would be another load."""
+    return concurrency * math.ceil(FEWEST_REQUESTS / concurrency)
 
 
 def loads(concurrency: Sequence[int], answer_tokens: int, number: int) -> Iterator[Load]:
     """Of round `number`, at each concurrency: a warm-up, one token, and whole answers."""
     asked = [(WARMUP_TOKENS, False), (FIRST_TOKEN, True), (answer_tokens, True)]
-    first = number * sum(len(asked) * max(each, FEWEST_REQUESTS) for each in concurrency)
+    first = number * len(asked) * sum(map(num_requests, concurrency))
     for each in concurrency:
         for tokens, counts in asked:
             load = Load(each, tokens, first, counts)
