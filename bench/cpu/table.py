@@ -11,7 +11,7 @@ from bench.cpu.goals import PEER_NAMES, Judged
 from bench.cpu.loads import PROMPT_TOKENS
 from bench.cpu.results import Results
 from bench.results import spread
-from inference.bench.report import sections
+from inference.bench.report import sections, text
 
 HEADINGS = (
     "at once",
@@ -44,8 +44,8 @@ def _how(results: Results) -> str:
     """What was asked, and what the machine could do meanwhile."""
     answer = max((run.answer_tokens for run in results.runs), default=0)
     said = [
-        f"{results.num_threads} threads",
-        f"{results.rounds} rounds",
+        text.count(results.num_threads, "thread"),
+        text.count(results.rounds, "round"),
         f"prompts of {PROMPT_TOKENS} tokens",
         f"answers of {answer}",
         f"{results.size.decode / 1e6:,.0f} M weights a step",

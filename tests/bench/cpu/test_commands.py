@@ -38,10 +38,10 @@ def test_only_vllm_is_told_a_device_because_without_it_means_gpus():
     assert [commands.target_device(each) for each in ("AMD", "ARM")] == ["AMD", "AMD"]
 
 
-def test_bare_vllm_is_its_own_command_in_its_own_environment():
+def test_bare_vllm_is_its_own_server_in_its_own_environment():
     command = commands.server(ARMS["vllm-serve-int8"], MODEL, WEIGHTS, ROOM).command
-    assert command[0].endswith(".cache/vllm/bin/vllm")
-    assert command[1:3] == ("serve", str(WEIGHTS))
+    assert command[0].endswith(".cache/vllm/bin/python")
+    assert after(command, "--model") == str(WEIGHTS)
     assert after(command, "--max-num-seqs") == "8"
     assert after(command, "--port") == "{port}"
 
