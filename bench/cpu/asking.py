@@ -13,15 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import yaml
+
 from bench.cpu import commands
-from bench.cpu.arms import Arm, Worker
-from bench.cpu.commands import Room
+from bench.cpu.arms import Arm, Serve, Worker
+from bench.cpu.commands import Room, serve_config
 from bench.cpu.loads import Load, prompts
 from bench.cpu.peers.worker import READY
 from bench.models import ROOT
 from inference.bench import plan, probe, runner
 from inference.bench.compare.servers import started
 from inference.bench.report.model import RunReport
+from inference.local.engine_environments import is_here
+from serving.cpu.auto_engine import AUTO, Choice, choose_engine
+from serving.cpu.processor import this_processor
 from serving.errors import ConfigError
 
 STOP_TIMEOUT_S = 20.0
@@ -54,22 +59,34 @@ def running(arm: Arm, model: Path, weights: Path, room: Room) -> Iterator[Ask]:
 
 @contextmanager
 def _server(arm: Arm, model: Path, weights: Path, room: Room) -> Iterator[Ask]:
-    with started(commands.server(arm, model, weights, room)) as server:
-        server.wait_ready(plan.Interrupt())
-        name = probe.model_id(probe.server(server.arm.url, {}), None)
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "serve.yaml"
+        if isinstance(arm.run, Serve):
+            engine = taken(arm.run, model, room.concurrency).engine
+            config.write_text(yaml.safe_dump(serve_config(arm.run, engine, model, room)))
+        with started(commands.server(arm, weights, config, room)) as server:
+            server.wait_ready(plan.Interrupt())
+            name = probe.model_id(probe.server(server.arm.url, {}), None)
 
-        def ask(load: Load) -> Answered:
-            target = plan.Target(
-                urls=(server.arm.url,),
-                route="completions",
-                model=name,
-                sampling={"temperature": 0, "ignore_eos": True},
-            )
-            asked = plan.Load(concurrency=load.concurrency, num_requests=load.num_requests)
-            run = plan.RunPlan(asked.name, target, prompts(str(model), load), asked)
-            return answered(runner.run(run), load)
+            def ask(load: Load) -> Answered:
+                target = plan.Target(
+                    urls=(server.arm.url,),
+                    route="completions",
+                    model=name,
+                    sampling={"temperature": 0, "ignore_eos": True},
+                )
+                asked = plan.Load(concurrency=load.concurrency, num_requests=load.num_requests)
+                run = plan.RunPlan(asked.name, target, prompts(str(model), load), asked)
+                return answered(runner.run(run), load)
 
-        yield ask
+            yield ask
+
+
+def taken(run: Serve, model: Path, concurrency: int) -> Choice:
+    """The engine that is going to run, also where `auto` chooses it."""
+    if run.engine == AUTO:
+        return choose_engine(model, this_processor(), concurrency, usable=is_here)
+    return Choice(run.engine, run.data_type, "named")
 
 
 def answered(report: RunReport, load: Load) -> Answered:
@@ -96,7 +113,7 @@ def _worker(arm: Arm, model: Path, weights: Path, room: Room) -> Iterator[Ask]:
         process = subprocess.Popen(
             commands.worker(arm, weights, room),
             cwd=ROOT,
-            env={**os.environ, **commands.variables(room)},
+            env={**os.environ, **commands.variables(room, os.environ)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=words,

@@ -1,11 +1,13 @@
-"""What starts an arm: command lines and their environment. Pure."""
+"""What starts an arm: command lines and their environment."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.cpu.arms import Arm, Serve, VLLMServe, Worker
 from bench.cpu.loads import MAX_MODEL_LEN
@@ -13,10 +15,15 @@ from bench.vllm.arms import options
 from inference.args import VLLM
 from inference.bench.compare import arms as compared
 from inference.local.engine_environments import CACHE
+from serving.engines import onnx
+
+# Text of random weights goes round in circles as no other does. An engine that guesses ahead by
+# what was said before would gain by it what nobody else ever will.
+GUESSES_AHEAD = "num_speculative_tokens"
+ENGINE_KWARGS = {"onnx": {GUESSES_AHEAD: 0} if GUESSES_AHEAD in onnx.OPTIONS else {}}
 
 START_TIMEOUT_S = 900.0  # vLLM compiles when it meets a model for the first time
 MODEL_ID = "bench"
-KV_CACHE_GIB = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +40,27 @@ def python(environment: str | None) -> Path:
     return CACHE / environment / "bin" / "python" if environment else Path(sys.executable)
 
 
-def variables(room: Room) -> Mapping[str, str]:
+# vLLM binds one thread to each core but one, which it leaves to serving; on few cores it may be
+# faster with all. What whoever runs this has set for vLLM stays.
+VLLM_VARIABLES = {
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "VLLM_CPU_KVCACHE_SPACE": "2",  # GiB
+    "VLLM_HOST_IP": "127.0.0.1",
+    "VLLM_NO_USAGE_STATS": "1",
+}
+
+
+def variables(room: Room, inherited: Mapping[str, str]) -> dict[str, str]:
     """For all arms: who is to use the threads, and that nothing is fetched."""
-    return {
-        "OMP_NUM_THREADS": str(room.num_threads),
-        "HF_HUB_OFFLINE": "1",
-        # vLLM binds one thread to each core but one, which it leaves to serving; on few cores it is
-        # faster with all.
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        "VLLM_CPU_KVCACHE_SPACE": str(KV_CACHE_GIB),
-        "VLLM_HOST_IP": "127.0.0.1",
-        "VLLM_NO_USAGE_STATS": "1",
-    }
+    vllm = {name: inherited.get(name, value) for name, value in VLLM_VARIABLES.items()}
+    return {"OMP_NUM_THREADS": str(room.num_threads), "HF_HUB_OFFLINE": "1", **vllm}
 
 
-def server(arm: Arm, model: Path, weights: Path, room: Room) -> compared.Arm:
-    """An arm that answers over HTTP; `weights` are what was made of `model` for it."""
+def server(arm: Arm, weights: Path, config: Path, room: Room) -> compared.Arm:
+    """An arm that answers over HTTP: ours by its Serve config, vLLM by its weights."""
     if isinstance(arm.run, Serve):
-        command = ours(arm.run, model, room)
+        anynode = [sys.executable, "-m", "inference.cli.main"]
+        command = [*anynode, "serve", str(config), "--port", compared.PORT]
     else:
         assert isinstance(arm.run, VLLMServe)
         command = vllm_serve(python(arm.environment), weights, room)
@@ -58,16 +68,21 @@ def server(arm: Arm, model: Path, weights: Path, room: Room) -> compared.Arm:
         name=arm.name,
         url=compared.OWN_URL,
         command=tuple(command),
-        env=variables(room),
+        env=variables(room, os.environ),
         start_timeout_s=START_TIMEOUT_S,
     )
 
 
-def ours(run: Serve, model: Path, room: Room) -> list[str]:
-    """`anynode serve`, which finds weights and environments by itself."""
+def serve_config(run: Serve, engine: str, model: Path, room: Room) -> dict[str, Any]:
+    """For `anynode serve`, which finds weights and environments by itself.
+
+    `engine` is the one that is going to run; `run` may leave the choice to `auto`.
+    """
     said = {
-        "port": compared.PORT,
+        "model_name": str(model.resolve()),
+        "served_model_name": MODEL_ID,
         "engine": run.engine,
+        "engine_kwargs": ENGINE_KWARGS.get(engine),
         "data_type": run.data_type,
         # Without it vLLM's engine means GPUs.
         "target_device": target_device(room.vendor) if run.engine == VLLM else None,
@@ -75,8 +90,14 @@ def ours(run: Serve, model: Path, room: Room) -> list[str]:
         "max_model_len": MAX_MODEL_LEN,
         "num_threads": room.num_threads,
     }
-    command = [sys.executable, "-m", "inference.cli.main", "serve", str(model)]
-    return command + options({name: each for name, each in said.items() if each is not None})
+    application = {
+        "name": MODEL_ID,
+        "route_prefix": "/",
+        "import_path": "inference:typed_app_builder",
+        "args": {name: each for name, each in said.items() if each},
+    }
+    # No line in a log for each request, as with vLLM's own server.
+    return {"logging_config": {"enable_access_log": False}, "applications": [application]}
 
 
 def target_device(vendor: str) -> str:

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from bench.cpu import roofline, weights
 from bench.cpu.arms import ARMS, Arm, Serve, in_turn
-from bench.cpu.asking import Ask, running
+from bench.cpu.asking import Ask, running, taken
 from bench.cpu.commands import Room
 from bench.cpu.loads import FIRST_TOKEN, Load, loads
 from bench.cpu.results import Ceiling, Results, Run
-from inference.local.engine_environments import CACHE, is_here
-from serving.cpu.auto_engine import AUTO, LIBRARIES, choose_engine
+from inference.local.engine_environments import CACHE
+from serving.cpu.auto_engine import AUTO, LIBRARIES, Choice
 from serving.cpu.engine_speeds import EngineSpeed, EngineSpeeds, write_speeds
 from serving.cpu.processor import this_processor
 from serving.errors import ConfigError
@@ -87,8 +87,9 @@ def _turn(results: Results, model: Path, arm: Arm, number: int, answer_tokens: i
                 int8_ops_per_s=ops_per_s,
             )
         )
-        if arm.name == AUTO:
-            results.choices.append(_choice(model, number, max(together)))
+        if isinstance(arm.run, Serve) and arm.run.engine == AUTO:
+            choice = taken(arm.run, model, max(together))
+            results.choices.append(in_words(choice, number, max(together)))
         room = Room(results.num_threads, max(together), this_processor().vendor)
         with running(arm, model, weights.ready(model, arm.weights), room) as ask:
             asked = [load for load in planned if load.concurrency in together]
@@ -142,8 +143,7 @@ def speeds(results: Results) -> tuple[EngineSpeed, ...]:
     return tuple(found)
 
 
-def _choice(model: Path, number: int, concurrency: int) -> str:
-    """What `auto` is going to take, and why."""
-    taken = choose_engine(model, this_processor(), concurrency, usable=is_here)
-    name = f"{taken.engine} {taken.data_type or ''}".strip()
-    return f"round {number}, {concurrency} at once: auto takes {name} ({taken.reason})"
+def in_words(choice: Choice, number: int, concurrency: int) -> str:
+    """What `auto` is going to take, and why. Pure."""
+    name = f"{choice.engine} {choice.data_type or ''}".strip()
+    return f"round {number}, {concurrency} at once: auto takes {name} ({choice.reason})"
