@@ -20,6 +20,8 @@ from inference.bench.prompts.tokenizer import BenchTokenizer
 PROMPT_TOKENS = 128
 FIRST_TOKEN = 1
 WARMUP_TOKENS = 8
+SHORTEST_PROMPT = 8  # of a warm-up
+LOADS_EACH = 3  # at each concurrency
 MAX_MODEL_LEN = 512
 FEWEST_REQUESTS = 3  # a single answer is over too soon to be measured well
 
@@ -31,6 +33,7 @@ class Load:
     concurrency: int
     answer_tokens: int
     first_prompt: int  # the number of its first prompt; nobody is asked the same twice
+    prompt_tokens: int = PROMPT_TOKENS
     counts: bool = True  # else it warms the arm up
 
     @property
@@ -45,19 +48,19 @@ def num_requests(concurrency: int) -> int:
 
 def loads(concurrency: Sequence[int], answer_tokens: int, number: int) -> Iterator[Load]:
     """Of round `number`, at each concurrency: a warm-up, one token, and whole answers."""
-    asked = [(WARMUP_TOKENS, False), (FIRST_TOKEN, True), (answer_tokens, True)]
-    first = number * len(asked) * sum(map(num_requests, concurrency))
+    first = number * LOADS_EACH * sum(map(num_requests, concurrency))
     for each in concurrency:
-        for tokens, counts in asked:
-            load = Load(each, tokens, first, counts)
-            yield load
-            first += load.num_requests
+        short = max(SHORTEST_PROMPT, PROMPT_TOKENS // each)  # no longer, together, than a prompt
+        yield Load(each, WARMUP_TOKENS, first, short, counts=False)
+        yield Load(each, FIRST_TOKEN, first + num_requests(each))
+        yield Load(each, answer_tokens, first + 2 * num_requests(each))
+        first += LOADS_EACH * num_requests(each)
 
 
 def prompts(tokenizer: str, load: Load) -> Later:
     """The load's prompts as token ids, from number 0 on."""
     source = SyntheticPrompts(
-        prompt_tokens=parse_length(str(PROMPT_TOKENS), "PROMPT_TOKENS"),
+        prompt_tokens=parse_length(str(load.prompt_tokens), "prompt_tokens"),
         output_tokens=parse_length(str(load.answer_tokens), "answer_tokens"),
         route="completions",
         tokenizer=_tokenizer(tokenizer),

@@ -20,6 +20,15 @@ def test_no_prompt_is_asked_twice(concurrency, rounds):
     assert len(numbers) == len(set(numbers))
 
 
+@given(st.integers(1, 64))
+def test_a_warm_up_reads_little(concurrency):
+    warm_up, *others = loads([concurrency], 64, 1)
+    assert not warm_up.counts
+    assert warm_up.prompt_tokens <= PROMPT_TOKENS
+    assert concurrency > 16 or warm_up.prompt_tokens * concurrency <= PROMPT_TOKENS
+    assert {load.prompt_tokens for load in others} == {PROMPT_TOKENS}
+
+
 def test_at_each_concurrency_a_warm_up_one_token_and_whole_answers():
     found = [(load.concurrency, load.answer_tokens, load.counts) for load in loads([1, 8], 64, 1)]
     assert found == [
