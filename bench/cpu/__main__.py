@@ -57,11 +57,18 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--arms", nargs="+", choices=names, default=["all"], metavar="NAME", help=", ".join(names)
     )
-    parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 8, 32])
-    parser.add_argument("--rounds", type=int, default=3, help="(default 3)")
+    parser.add_argument("--concurrency", type=positive, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--rounds", type=positive, default=3, help="(default 3)")
     parser.add_argument("--output", type=Path, help="prefix of what was measured (JSON)")
     parser.add_argument("--table", type=Path, nargs="+", help="show what these files hold")
     return parser.parse_args()
+
+
+def positive(text: str) -> int:
+    """Raises ValueError, which argparse turns into its own words."""
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
 
 
 def measure(shape: str, arguments: argparse.Namespace, path: Path) -> None:

@@ -46,12 +46,13 @@ def measure(
     answer_tokens: int,
     save: Callable[[Results], None],
 ) -> None:
-    """Fills `results` in."""
+    """Fills `results` in; `save` is given them whenever there is more."""
     results.missing = missing(arms)
     here = [arm for arm in arms if arm.name not in results.missing]
     for arm in here:  # before anything is measured: a conversion takes all of the machine
         with _losing(results, arm):
             weights.ready(model, arm.weights)
+    save(results)
     for number in range(1, results.rounds + 1):
         for arm in in_turn(here, number):
             if arm.name not in results.lost:

@@ -21,7 +21,7 @@ HEADINGS = (
     "decode tokens/s",
     "of int8 roof",
     "of int4 roof",
-    "of best peer",
+    "decode of best peer",
     "TTFT ms",
 )
 GOAL_HEADINGS = ("goal", "at once", "least", "ratio", "of", "verdict")
@@ -107,5 +107,9 @@ def _remarks(results: Results) -> Iterator[str]:
         yield f"\nnot measured: {arm}, its environment is missing ({fix})"
     for arm, reason in results.lost.items():
         yield f"\nlost: {arm}, {' '.join(reason.split())}"
+    for arm in results.arms:
+        most = ARMS[arm].most if arm in ARMS else None
+        if most is not None and most < max(results.concurrency):
+            yield f"\n{arm}: asked for no more than {most} answers at once; it is too slow for more"
     for choice in results.choices:
         yield f"\n{choice}"

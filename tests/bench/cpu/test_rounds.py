@@ -90,3 +90,11 @@ def test_tables_are_made_again_of_what_was_kept(tmp_path, monkeypatch, capsys):
     command.main()
     title = command.SHAPES["110m"].title
     assert capsys.readouterr().out == "\n".join(table.lines(found, title)) + "\n"
+
+
+@pytest.mark.parametrize("option", ["--rounds", "--concurrency"])
+def test_no_rounds_and_no_requests_are_refused(option, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["bench.cpu", option, "0"])
+    with pytest.raises(SystemExit):
+        command.main()
+    assert f"argument {option}: invalid positive value: '0'" in capsys.readouterr().err

@@ -53,6 +53,13 @@ def test_nobody_is_left_out_in_silence():
     assert "memory reads" in said
 
 
+def test_who_is_spared_a_load_is_named():
+    name = "ipex-llm-generate-int8"
+    spared = f"{name}: asked for no more than 8"
+    assert spared in "\n".join(table.lines(results(runs(name, 1), concurrency=(8, 32)), ""))
+    assert spared not in "\n".join(table.lines(results(runs(name, 1)), ""))
+
+
 def test_nothing_measured_is_a_table_all_the_same():
     said = list(table.lines(results(), "a model"))
     assert sum("not measured" in line for line in said) >= len(goals.GOALS) - 2
