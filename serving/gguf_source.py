@@ -47,7 +47,9 @@ def gguf_files(folder: Path) -> list[Path]:
     """Models of a folder and of its gguf/; of one in several parts, the first."""
     found = [*folder.glob(f"*{GGUF_SUFFIX}"), *(folder / GGUF_FOLDER).glob(f"*{GGUF_SUFFIX}")]
     return sorted(
-        path for path in found if path == parts(path)[0] and not path.name.startswith(NO_MODEL)
+        path
+        for path in found
+        if path.is_file() and path == parts(path)[0] and not path.name.startswith(NO_MODEL)
     )
 
 

@@ -10,7 +10,9 @@ import typer
 from pydantic import ValidationError
 
 from inference.cli.bench.app import app as bench
+from inference.cli.check import check
 from inference.cli.convert import convert
+from inference.cli.migrate import migrate
 from inference.cli.serve import serve
 from inference.local.config import first_reason
 from serving.errors import ConfigError
@@ -25,6 +27,8 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(convert)
+app.command()(check)
+app.command()(migrate)
 app.add_typer(bench)
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,15 +29,14 @@ from serving.conversion.check import (
     read_model,
     read_reference,
 )
-from serving.conversion.gguf_architecture import read_architecture
+from serving.conversion.gguf_architecture import Shape, read_architecture
 from serving.conversion.gguf_tokenizer import check_tokenizer
 from serving.conversion.gguf_writer import write_gguf
 from serving.conversion.request import Converted, Request
-from serving.conversion.source import read_checkpoint
-from serving.conversion.workplace import Progress
+from serving.conversion.source import Checkpoint, read_checkpoint
+from serving.conversion.workplace import Progress, Workplace, check_room, identity, workplace
 from serving.errors import ConfigError
 from serving.gguf_source import GGUF_FOLDER
-from serving.model_shape import read_config
 from serving.model_source import GGUF_SUFFIX
 from serving.step_model import StepModel
 from serving.tokenizer import CheckpointTokenizer
@@ -56,27 +54,31 @@ DATA_TYPES = {
     "q3_k_m": 12,
 }
 DEFAULT_DATA_TYPE = "q8_0"
+MADE_WITH = ("llama-cpp-python", "gguf")
+WHOLE, MADE = f"whole{GGUF_SUFFIX}", f"made{GGUF_SUFFIX}"  # within a workplace
 
 
 @dataclass(frozen=True, slots=True)
 class ConvertedGguf:
     """The file that was made, and what storing it so costs: how far its logits are from those of
-    the same file with the weights as the checkpoint has them.
+    the same file with the weights as the checkpoint has them. None: made by another converter.
     """
 
     path: Path
-    deviation: Deviation
+    deviation: Deviation | None
 
 
 def convert(request: Request, progress: Progress) -> Converted:
     """See Convert; the target is the folder of the model's files."""
-    progress(request.data_type)
-    made = convert_gguf(request.model_dir, request.target, request.data_type)
+    made = convert_gguf(request.model_dir, request.target, request.data_type, progress)
     return Converted(request.target, made.deviation)
 
 
 def convert_gguf(
-    model_dir: Path, output: Path | None = None, data_type: str = DEFAULT_DATA_TYPE
+    model_dir: Path,
+    output: Path | None = None,
+    data_type: str = DEFAULT_DATA_TYPE,
+    progress: Progress = lambda stage: None,
 ) -> ConvertedGguf:
     """Converts the checkpoint into the folder `output`, by default gguf/ in its own.
 
@@ -90,20 +92,33 @@ def convert_gguf(
             f"data_type: there is no '{data_type}'; choose one of {', '.join(DATA_TYPES)}",
             param="data_type",
         )
-    model_dir = model_dir.resolve()
-    shape = read_architecture(read_config(model_dir))
-    folder = output or model_dir / GGUF_FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{model_dir.name}-{data_type}{GGUF_SUFFIX}"
-    with tempfile.TemporaryDirectory(prefix=".convert-", dir=folder) as name:
-        whole, made = Path(name) / f"whole{GGUF_SUFFIX}", Path(name) / target.name
-        write_gguf(model_dir, shape, whole)
-        check_tokenizer(model_dir, whole)
-        _check_answers(model_dir, whole)
-        _quantize(whole, made, data_type)
-        deviation = Deviation(*compare(_logits(made, model_dir), _logits(whole, model_dir)))
-        made.replace(target)
+    checkpoint = read_checkpoint(model_dir.resolve())
+    shape = read_architecture(checkpoint.config)
+    folder = output or checkpoint.folder / GGUF_FOLDER
+    target = folder / f"{checkpoint.folder.name}-{data_type}{GGUF_SUFFIX}"
+    size = checkpoint.weight_bytes
+    check_room(checkpoint, target, disk_bytes=2 * size, memory_bytes=size)
+    made_of = identity(checkpoint.folder, data_type, MADE_WITH)
+    with workplace(target, made_of, progress) as place:
+        deviation = None if place is None else _make(checkpoint, shape, data_type, place)
     return ConvertedGguf(target, deviation)
+
+
+def _make(checkpoint: Checkpoint, shape: Shape, data_type: str, place: Workplace) -> Deviation:
+    whole = place.stage("as the checkpoint has it", partial(_write, checkpoint.folder, shape))
+    source = whole / WHOLE
+    small = place.stage(data_type, lambda folder: _quantize(source, folder / MADE, data_type))
+    place.say("comparing the two")
+    logits = [_logits(path, checkpoint.folder) for path in (small / MADE, source)]
+    place.publish(small / MADE)
+    return Deviation(*compare(*logits))
+
+
+def _write(model_dir: Path, shape: Shape, folder: Path) -> None:
+    whole = folder / WHOLE
+    write_gguf(model_dir, shape, whole)
+    check_tokenizer(model_dir, whole)
+    _check_answers(model_dir, whole)
 
 
 def _quantize(source: Path, target: Path, data_type: str) -> None:

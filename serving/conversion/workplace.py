@@ -49,13 +49,17 @@ class Workplace:
         self._progress(name)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        make(folder)
+        try:
+            make(folder)
+        except Exception:
+            shutil.rmtree(folder)
+            raise
         done.touch()
         return folder
 
     def publish(self, made: Path) -> None:
-        """Let `made` become the target, and forget the rest."""
-        if self.target.exists():
+        """Let `made`, a folder or a file, become the target, and forget the rest."""
+        if self.target.is_dir():  # a file is replaced by the rename itself
             shutil.rmtree(self.target)
         made.rename(self.target)
         shutil.rmtree(self._folder)

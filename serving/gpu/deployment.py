@@ -50,6 +50,7 @@ from serving.gpu.vllm_app import VLLMFace
 from serving.gpu.vllm_settings import VLLMSettings, vllm_arguments
 from serving.gpu.vllm_startup import StartupLog
 from serving.gpu.vllm_stat_loggers import stat_loggers_in_ray, token_gaps_to
+from serving.http.closing import close_port
 from serving.http.settings import FaceSettings
 from serving.model_shape import lora_rank, read_config, read_shape
 from serving.model_source import fetch_model, find_folder
@@ -59,7 +60,6 @@ logger = logging.getLogger("ray.serve")  # the log Serve keeps for its replicas
 
 WATCH_S = 0.05  # between two looks at whether vLLM lives
 GRACE_S = 10.0  # for those whose requests died with it to be told so
-WRITE_S = 0.1  # from the last of them being told to its answer being on the wire
 PROGRESS_S = 1.0  # between two looks at how far the start is
 OUT_OF_MEMORY = re.compile(r"out of memory|OutOfMemory", re.IGNORECASE)
 
@@ -168,8 +168,7 @@ class VLLMPredictDeployment:
             error = await death(engine)
         logger.error("%s: %s This replica ends.", self._model_id, error.message)
         self._face.failed(error)
-        await self._face.finish(GRACE_S)
-        await asyncio.sleep(WRITE_S)
+        await close_port(GRACE_S)
         end_process()
 
     def _tell(self, what: str) -> None:

@@ -5,8 +5,6 @@ Ours: /, /generate, /health, /version, /metrics and /v1/models. vLLM's: what `gu
 
 from __future__ import annotations
 
-import asyncio
-import math
 import os
 from collections.abc import Sequence
 
@@ -37,7 +35,6 @@ from serving.http.status import StatusRoutes
 from serving.resources import ReadResources
 
 ENGINE_NAME = "vllm"
-FINISH_POLL_S = 0.05
 
 
 class VLLMFace:
@@ -91,13 +88,6 @@ class VLLMFace:
         self._readiness.failed(error)
         if self._guard is not None and isinstance(error, EngineDead):
             self._guard.end(error)
-
-    async def finish(self, limit_s: float) -> None:
-        """Return when no request is left here, or after `limit_s`."""
-        for _ in range(math.ceil(limit_s / FINISH_POLL_S)):
-            if not self.gate.num_running:
-                return
-            await asyncio.sleep(FINISH_POLL_S)
 
     @property
     def max_model_len(self) -> int:

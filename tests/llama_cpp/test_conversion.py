@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from serving.detokenize import IncrementalDetokenizer
 from serving.engines.llama_cpp_decoder import LlamaCppDecoder, Wanted
 from serving.engines.llama_cpp_tokenizer import GgufTokenizer
 from serving.errors import ConfigError
+from serving.gguf_source import gguf_files
 from serving.tokenizer import CheckpointTokenizer
 from tests.contract.engine_contract import DEMO_MODEL
 from tests.llama_cpp.reference import CHECKPOINTS, make_checkpoint, reference_logits
@@ -59,7 +61,7 @@ def test_every_data_type_makes_a_file_of_its_name(checkpoint, tmp_path):
     errors = []
     for data_type in ("bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m"):
         made = convert_gguf(checkpoint, tmp_path / data_type, data_type)
-        assert list((tmp_path / data_type).iterdir()) == [made.path]
+        assert files(tmp_path / data_type) == [made.path]
         assert made.path.name == f"demo-{data_type}.gguf"
         errors.append(made.deviation.error)
     assert errors == sorted(errors)
@@ -77,7 +79,35 @@ def test_a_file_is_replaced_by_a_whole_one_only(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="no"):
         convert_gguf(folder, tmp_path / "out", "q8_0")
     assert made.read_bytes() == before
-    assert list(made.parent.iterdir()) == [made]
+    assert files(made.parent) == [made]
+
+
+def test_a_conversion_that_was_cut_off_goes_on_where_it_was(tmp_path, monkeypatch):
+    folder = make_checkpoint("llama", tmp_path / "small")
+    said = []
+    with monkeypatch.context() as patched:
+        patched.setattr("serving.conversion.gguf._quantize", refuse)
+        with pytest.raises(ConfigError, match="no"):
+            convert_gguf(folder, progress=said.append)
+    assert files(folder / "gguf") == []
+    made = convert_gguf(folder, progress=said.append)
+    whole = "as the checkpoint has it"
+    assert said == [whole, "q8_0", f"{whole}: finished before", "q8_0", "comparing the two"]
+    assert files(folder / "gguf") == [made.path]
+
+
+def test_of_two_converters_one_works_and_both_have_the_file(tmp_path):
+    folder = make_checkpoint("llama", tmp_path / "small")
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: convert_gguf(folder), range(2))
+    assert first.path == second.path
+    assert files(folder / "gguf") == [first.path]
+    assert [first.deviation, second.deviation].count(None) == 1
+
+
+def files(folder):
+    """What may be loaded."""
+    return [path for path in folder.iterdir() if not path.name.startswith(".")]
 
 
 def refuse(*_):
@@ -128,10 +158,13 @@ def test_a_sentencepiece_vocabulary_reads_as_the_checkpoints(tmp_path):
     ("spoil", "words"),
     [
         (lambda folder: (folder / "config.json").unlink(), "no config.json"),
-        (lambda folder: (folder / "tokenizer.json").unlink(), "no readable tokenizer.json"),
-        (lambda folder: (folder / "model.safetensors").unlink(), "holds no .*safetensors"),
-        (lambda folder: cut(folder / "model.safetensors", 0.5), "is not whole .* fetch it again"),
-        (lambda folder: cut(folder / "model.safetensors", 0.0001), "is not whole"),
+        (lambda folder: (folder / "tokenizer.json").unlink(), "has no tokenizer; copy"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "has no weights"),
+        (
+            lambda folder: cut(folder / "model.safetensors", 0.5),
+            "is cut short .* download it again",
+        ),
+        (lambda folder: cut(folder / "model.safetensors", 0.0001), "is cut short"),
     ],
 )
 def test_a_folder_that_is_not_whole_is_refused(spoil, words, tmp_path):
@@ -159,5 +192,5 @@ def test_another_checkpoints_tokenizer_is_noticed(tmp_path, monkeypatch):
     monkeypatch.setattr(rule, lambda tokenizer: "qwen2")
     with pytest.raises(ConfigError, match="does not read text as the tokenizer"):
         convert_gguf(folder)
-    assert not list(folder.rglob("*.gguf"))
+    assert gguf_files(folder) == []
     shutil.rmtree(folder)

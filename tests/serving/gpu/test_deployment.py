@@ -247,7 +247,7 @@ def test_an_engine_that_is_unloaded_has_not_died(monkeypatch):
             await made.check_health()
             await made._unload()
             made._engine.dead = True  # as vLLM's client says of itself from then on
-            await asyncio.sleep(deployment.WRITE_S + 5 * deployment.WATCH_S)
+            await asyncio.sleep(10 * deployment.WATCH_S)
             assert not ended.is_set()
 
     asyncio.run(test())
@@ -260,19 +260,25 @@ def test_a_setting_that_is_wrong_gets_no_advice_on_memory(monkeypatch):
     assert caught.value is wrong
 
 
-def test_it_waits_for_those_whose_requests_died(monkeypatch):
+def test_its_port_is_closed_before_it_ends(monkeypatch):
     async def test() -> None:
         async def start(*given: Any) -> Started:
             return Started()
 
-        ended = asyncio.Event()
+        closing, closed, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def close_port(limit_s: float) -> None:
+            closing.set()
+            await closed.wait()
+
+        monkeypatch.setattr(deployment, "close_port", close_port)
         monkeypatch.setattr(deployment, "end_process", ended.set)
         async with deployed(monkeypatch, start) as (made, _):
             await made.check_health()
-            async with made._face.gate.admit(1):
-                made._engine.dead = True
-                await asyncio.sleep(3 * deployment.WATCH_S)
-                assert not ended.is_set()
+            made._engine.dead = True
+            await asyncio.wait_for(closing.wait(), 5)
+            assert not ended.is_set()
+            closed.set()
             await asyncio.wait_for(ended.wait(), 5)
 
     asyncio.run(test())
