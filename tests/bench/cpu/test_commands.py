@@ -5,16 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bench.cpu import commands
 from bench.cpu.arms import ARMS, OURS, PEERS, Worker
 from bench.cpu.peers.worker import opening
-from inference.args import ApplicationArgs
-from inference.strict import check_serve_config
+from inference.args import VLLM, ApplicationArgs
+from inference.check.files import check_text
+from serving.cpu.auto_engine import AUTO
+from serving.cpu.engines import KNOWN
 from serving.engines.onnx import checked_options
 
 MODEL = Path("models/anynode-demo")
 WEIGHTS = MODEL / "openvino"
+THERE = {*KNOWN, VLLM, AUTO}  # engines of this tree
 ROOM = commands.Room(num_threads=2, concurrency=8, vendor="Intel")
 
 
@@ -27,9 +31,16 @@ def args(run, engine):
     return application["args"]
 
 
-@pytest.mark.parametrize("arm", OURS, ids=lambda arm: arm.name)
+def test_only_ipex_llms_engine_may_not_be_there():
+    assert {arm.run.engine for arm in OURS} - THERE <= {"ipex_llm"}
+
+
+@pytest.mark.parametrize(
+    "arm", [arm for arm in OURS if arm.run.engine in THERE], ids=lambda arm: arm.name
+)
 def test_ours_is_a_config_that_anynode_serve_takes(arm):
-    check_serve_config(commands.serve_config(arm.run, arm.run.engine, MODEL, ROOM))
+    config = commands.serve_config(arm.run, arm.run.engine, MODEL, ROOM)
+    assert check_text(yaml.safe_dump(config), "serve.yaml") == []
     told = ApplicationArgs.model_validate(args(arm.run, arm.run.engine))
     assert (told.engine, told.data_type) == (arm.run.engine, arm.run.data_type)
     assert (told.batch_size, told.num_threads) == (8, 2)
