@@ -7,6 +7,7 @@
 #   make test-engines              the other engines that need environments of their own
 #   make test-gpu                  vLLM on this machine's GPUs (docs/gpu.md)
 #   make bench                     measure this machine
+#   make bench-cpu                 every engine on this CPU, its peers and the roofline
 #   make bench-vllm                vLLM alone, behind ours, and behind Ray's own application
 #   make lock                      choose new versions after pyproject.toml has changed
 #   make clean                     remove everything these make
@@ -19,7 +20,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install
 UV := .cache/lock/bin/uv
 
-.PHONY: serve check test test-vllm test-engines test-gpu vllm vllm-zen $(ENGINE_SETS) browser bench bench-vllm lock clean
+.PHONY: serve check test test-vllm test-engines test-gpu vllm vllm-zen $(ENGINE_SETS) browser bench bench-cpu bench-vllm lock clean
 .NOTPARALLEL:
 
 serve: .venv/base.installed
@@ -101,6 +102,10 @@ $(GPU_ENV)/vllm-%.installed: requirements/vllm-cuda.in requirements/beside-vllm.
 
 bench: .venv/dev.installed
 	$(PY) -m bench $(ARGS)
+
+# Arms whose environment is missing are named with the `make` that gets it.
+bench-cpu: .venv/dev.installed
+	$(PY) -m bench.cpu $(ARGS)
 
 bench-vllm: .venv/dev.installed .cache/vllm/bench.txt
 	$(PY) -m bench.vllm $(ARGS)
