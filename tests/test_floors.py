@@ -31,8 +31,11 @@ HOMES = {
     "openvino_genai": {"serving/engines/openvino_worker.py"},
     "onnxruntime": {"serving/engines/onnx_session.py", "serving/engines/optimum_decoder.py"},
     "optimum": {"serving/engines/optimum_decoder.py"},
+    "ipex_llm": {"serving/engines/ipex_llm_decoder.py", "serving/engines/ipex_llm_model.py"},
+    "accelerate": {"serving/engines/ipex_llm_model.py"},
     "transformers": {
         "serving/tokenizer.py",
+        "serving/engines/ipex_llm_model.py",
         "serving/engines/transformers_cache.py",
         "serving/engines/transformers_choice.py",
         "serving/engines/transformers_model.py",
@@ -41,7 +44,11 @@ HOMES = {
     "tokenizers": {"serving/tokenizer.py", "inference/bench/prompts/tokenizer.py"},
     "huggingface_hub": {"serving/model_source.py"},
     "torch": {
+        "serving/engines/decoder_exam.py",
+        "serving/engines/ipex_llm_decoder.py",
+        "serving/engines/ipex_llm_model.py",
         "serving/engines/optimum_decoder.py",
+        "serving/engines/rows_kv.py",
         "serving/engines/transformers.py",
         "serving/engines/transformers_cache.py",
         "serving/engines/transformers_choice.py",

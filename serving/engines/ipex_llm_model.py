@@ -1,0 +1,129 @@
+"""IPEX-LLM's low-bit models: quantised from a checkpoint, written to a folder, read back from it.
+
+Weights are kept in safetensors, in the library's own packing: what the library itself writes is
+pickled, and pickled files can run code when they are opened.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from serving.engines.transformers_model import CausalModel, first_line
+from serving.errors import ConfigError
+
+LOW_BITS = {"int8": "sym_int8", "int4": "sym_int4"}  # ours and the library's words
+WEIGHTS_FILE = "model.safetensors"
+READABLE = 0o644  # safetensors leaves it readable to whoever wrote it only
+MIN_SHARE = 0.5  # of the weights that must be in layers that are quantised
+LOW_BIT = "bigdl_transformers_low_bit"  # where the library notes it in config.json
+
+
+class LowBitModel(CausalModel):
+    """A loaded model; the config of transformers 4 is that of the text part already."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model, model.config)
+
+    def read(self, token_ids: Any) -> Any:
+        """See CausalModel: with an empty cache, because the library's attention wants one."""
+        with torch.inference_mode():
+            return self(token_ids[None], use_cache=True).logits[0].float()
+
+
+def quantise(folder: Path, data_type: str, *, trust_remote_code: bool) -> Any:
+    """The checkpoint in a folder, its products in int8 or int4 and the rest in float32.
+
+    The folder speaks the words of transformers 4.
+    """
+    with quietly():
+        from ipex_llm.transformers import AutoModelForCausalLM
+
+        model = AutoModelForCausalLM.from_pretrained(
+            str(folder),
+            load_in_low_bit=LOW_BITS[data_type],
+            trust_remote_code=trust_remote_code,
+            local_files_only=True,
+            use_safetensors=True,
+        )
+    _check_share(model)
+    return _ready(model)
+
+
+def _check_share(model: Any) -> None:
+    """Raises ConfigError for a model whose layers are mostly of kinds that the library leaves."""
+    low_bit = sum(each.weight_length for each in model.modules() if hasattr(each, "weight_length"))
+    total = low_bit + sum(each.numel() for each in model.parameters() if each.is_floating_point())
+    total -= sum(each.numel() for each in model.get_input_embeddings().parameters())
+    if low_bit < MIN_SHARE * total:
+        raise ConfigError(
+            f"it reaches {low_bit / max(1, total):.0%} of the weights of a {type(model).__name__}, "
+            "whose other layers are of kinds of their own"
+        )
+
+
+def save(model: Any, folder: Path) -> None:
+    """The weights and the config.json of a quantised model."""
+    state = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(state, folder / WEIGHTS_FILE)
+    (folder / WEIGHTS_FILE).chmod(READABLE)
+    model.config.save_pretrained(folder)
+
+
+def load(folder: Path, *, trust_remote_code: bool) -> LowBitModel:
+    """What `save` has written; blocks. Raises ConfigError where that is broken."""
+    try:
+        with quietly():
+            model = _empty(folder, trust_remote_code)
+            model.load_state_dict(load_file(folder / WEIGHTS_FILE), strict=True, assign=True)
+    except (SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:
+        raise ConfigError(
+            f"model_name: IPEX-LLM cannot load {folder} ({first_line(error)}); delete that folder, "
+            "and it is made again",
+            param="model_name",
+        ) from error
+    return LowBitModel(_ready(model))
+
+
+def _empty(folder: Path, trust_remote_code: bool) -> Any:
+    """The model without its weights."""
+    from accelerate import init_empty_weights
+    from ipex_llm.ggml.quantize import ggml_tensor_qtype
+    from ipex_llm.transformers import low_bit_linear
+    from ipex_llm.transformers.convert import ggml_convert_low_bit
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    # From so many rows on it would take another product, which rounds otherwise.
+    low_bit_linear.TORCH_LINEAR_THRESHOLD = sys.maxsize
+    options = {"trust_remote_code": trust_remote_code}
+    config = AutoConfig.from_pretrained(str(folder), local_files_only=True, **options)
+    with init_empty_weights():
+        model = AutoModelForCausalLM.from_config(config, torch_dtype=torch.float32, **options)
+    kind = ggml_tensor_qtype[getattr(config, LOW_BIT)]
+    return ggml_convert_low_bit(model, kind, device="meta", torch_dtype=torch.float32)
+
+
+def _ready(model: Any) -> Any:
+    """To be asked for logits: those of all positions, where the library computes the last one's."""
+    for module in model.modules():
+        if getattr(module, "optimize_lm_head", False):
+            module.optimize_lm_head = False
+    return model.requires_grad_(False).eval()
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without what old libraries say to each other about what is deprecated."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.getLogger("ipex_llm").setLevel(logging.WARNING)
+        yield
