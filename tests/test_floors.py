@@ -45,6 +45,7 @@ HOMES = {
     "huggingface_hub": {"serving/model_source.py"},
     "torch": {
         "serving/engines/decoder_exam.py",
+        "serving/engines/ipex_llm.py",
         "serving/engines/ipex_llm_decoder.py",
         "serving/engines/ipex_llm_model.py",
         "serving/engines/optimum_decoder.py",

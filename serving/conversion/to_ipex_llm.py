@@ -25,6 +25,7 @@ from serving.conversion.request import Converted, Request
 from serving.conversion.source import Checkpoint, read_checkpoint
 from serving.conversion.workplace import Progress, Workplace, check_room, identity, workplace
 from serving.engines import ipex_llm_model
+from serving.engines.ipex_llm_model import LowBitModel
 from serving.engines.transformers_model import first_line
 from serving.errors import ConfigError
 from serving.memory import return_freed
@@ -102,15 +103,25 @@ def _make(checkpoint: Checkpoint, data_type: str, place: Workplace) -> Deviation
     checkpoint = replace(checkpoint, folder=old)
     made = place.stage(data_type, partial(_fill, checkpoint, source, data_type))
     place.say("comparing with the checkpoint")
-    model = ipex_llm_model.load(made, trust_remote_code=checkpoint.trust_remote_code)
-
-    def read(token_ids: TokenIds) -> Logits:
-        logits: Logits = model.read(torch.from_numpy(token_ids)).numpy()
-        return logits
-
-    deviation = check(read_reference(checkpoint), read, data_type)
+    model = ipex_llm_model.load(
+        made,
+        trust_remote_code=checkpoint.trust_remote_code,
+        num_threads=torch.get_num_threads(),
+    )
+    deviation = check(read_reference(checkpoint), partial(_read, model), data_type)
     place.publish(made)
     return deviation
+
+
+def _read(model: LowBitModel, token_ids: TokenIds) -> Logits:
+    try:
+        logits: Logits = model.read(torch.from_numpy(token_ids)).numpy()
+    except Exception as error:  # whatever a model raises that the library does not really know
+        raise ConfigError(
+            f"the converted model does not run ({first_line(error)}); choose another engine for "
+            "this model"
+        ) from error
+    return logits
 
 
 def _fill(checkpoint: Checkpoint, source: Path, data_type: str, made: Path) -> None:

@@ -43,17 +43,25 @@ class IpexLlmEngine(SteppedEngine):
             )
 
     def open_model(self) -> StepModel:
+        import torch
+
         logger.warning(WARNING)
+        torch.set_num_threads(self.settings.num_threads)
         self._find_weights()
-        from serving.engines.ipex_llm_decoder import open_decoder
         from serving.engines.ipex_llm_model import WEIGHTS_FILE, load
 
         settings = self.settings
         folder = settings.model_source
         check_memory(folder, (folder / WEIGHTS_FILE).stat().st_size)
-        model = load(folder, trust_remote_code=settings.trust_remote_code)
+        model = load(
+            folder,
+            trust_remote_code=settings.trust_remote_code,
+            num_threads=settings.num_threads,
+        )
+        from serving.engines.ipex_llm_decoder import open_decoder  # its library is loaded by now
+
         length = model_len(model.max_model_len, settings.max_model_len)
-        return open_decoder(model, settings.max_num_seqs + 1, length, settings.num_threads)
+        return open_decoder(model, settings.max_num_seqs + 1, length)
 
     def _find_weights(self) -> None:
         """Let `model_source` be the converted folder, which also holds the tokenizer."""

@@ -31,14 +31,11 @@ from serving.engines.transformers_own_cache import OwnCacheDecoder, Reading
 from serving.step_model import Logits, StepModel, TokenIds
 
 
-def open_decoder(
-    model: CausalModel, num_rows: int, max_model_len: int, num_threads: int
-) -> StepModel:
+def open_decoder(model: CausalModel, num_rows: int, max_model_len: int) -> StepModel:
     """The fastest decoder that answers as the model itself does; see Exam for what it raises."""
-    torch.set_num_threads(num_threads)
     exam = Exam(model, max_model_len)
     ways: dict[str, Callable[[], StepModel]] = {
-        "all rows together": lambda: LowBitDecoder(model, num_rows, max_model_len, num_threads)
+        "all rows together": lambda: LowBitDecoder(model, num_rows, max_model_len)
     }
     for reading in Reading:
         ways[f"row by row, {reading.value}"] = partial(
@@ -50,14 +47,11 @@ def open_decoder(
 class LowBitDecoder:
     """A model whose rows decode together."""
 
-    def __init__(
-        self, model: CausalModel, num_rows: int, max_model_len: int, num_threads: int
-    ) -> None:
+    def __init__(self, model: CausalModel, num_rows: int, max_model_len: int) -> None:
         """Raises NotBatchable, or whatever the model raises, where the cache does not suit it."""
         _check_batchable(model.config, max_model_len)
         self.num_rows = num_rows
         self.max_model_len = max_model_len
-        self._num_threads = num_threads
         self._model: CausalModel | None = model
         self._cache: RowsCache | None = RowsCache(num_rows, max_model_len)
         self.vocab_size = self.prefill(0, np.zeros(1, np.int64), 0, all_logits=False).shape[1]
@@ -68,26 +62,27 @@ class LowBitDecoder:
         """See StepModel."""
         positions = torch.arange(start, start + len(token_ids))[None]
         span = prompt_span(row, start, len(token_ids))
-        logits: Logits = self._call(span, torch.from_numpy(token_ids)[None], positions)[0]
-        return logits if all_logits else logits[-1:]
+        ids = torch.from_numpy(token_ids)[None]
+        logits: Logits = self._call(span, ids, positions, all_logits=all_logits)[0]
+        return logits
 
     def decode(self, token_ids: TokenIds, lengths: TokenIds) -> Logits:
         """See StepModel."""
         starts = torch.from_numpy(lengths)
         ids = torch.from_numpy(token_ids)[:, None]
-        logits: Logits = self._call(step_span(starts), ids, starts[:, None])[:, 0]
+        logits: Logits = self._call(step_span(starts), ids, starts[:, None], all_logits=True)[:, 0]
         return logits
 
-    def _call(self, span: Span, input_ids: Any, positions: Any) -> Logits:
-        """Logits [B, T, vocab] of input_ids at positions [B, T]."""
+    def _call(self, span: Span, input_ids: Any, positions: Any, *, all_logits: bool) -> Logits:
+        """Logits of input_ids at positions [B, T]: [B, T, vocab], or [B, 1, vocab] of the last."""
         assert self._model is not None and self._cache is not None, "the decoder is closed"
         assert span.total <= self.max_model_len, "the caller let a sequence outgrow its row"
-        torch.set_num_threads(self._num_threads)  # OpenMP's number belongs to the calling thread
         self._cache.span = span
         seen = torch.arange(span.num_keys) <= positions[:, None, :, None]
         with torch.inference_mode():
             output = self._model(
                 input_ids,
+                all_logits=all_logits,
                 past_key_values=self._cache,
                 use_cache=True,
                 position_ids=positions,

@@ -24,6 +24,7 @@ from serving.errors import ConfigError
 LOW_BITS = {"int8": "sym_int8", "int4": "sym_int4"}  # ours and the library's words
 WEIGHTS_FILE = "model.safetensors"
 READABLE = 0o644  # safetensors leaves it readable to whoever wrote it only
+LAST_ONLY = "optimize_lm_head"  # of the library's last product: whether of the last token only
 MIN_SHARE = 0.5  # of the weights that must be in layers that are quantised
 LOW_BIT = "bigdl_transformers_low_bit"  # where the library notes it in config.json
 
@@ -31,8 +32,17 @@ LOW_BIT = "bigdl_transformers_low_bit"  # where the library notes it in config.j
 class LowBitModel(CausalModel):
     """A loaded model; the config of transformers 4 is that of the text part already."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, num_threads: int) -> None:
         super().__init__(model, model.config)
+        self._num_threads = num_threads
+        self._heads = [each for each in model.modules() if getattr(each, LAST_ONLY, False)]
+
+    def __call__(self, input_ids: Any, *, all_logits: bool = True, **words: Any) -> Any:
+        """See CausalModel. May be called on any thread."""
+        torch.set_num_threads(self._num_threads)  # OpenMP's number is that of the calling thread
+        for head in self._heads:
+            setattr(head, LAST_ONLY, not all_logits)
+        return super().__call__(input_ids, all_logits=all_logits, **words)
 
     def read(self, token_ids: Any) -> Any:
         """See CausalModel: with an empty cache, because the library's attention wants one."""
@@ -56,7 +66,7 @@ def quantise(folder: Path, data_type: str, *, trust_remote_code: bool) -> Any:
             use_safetensors=True,
         )
     _check_share(model)
-    return _ready(model)
+    return model
 
 
 def _check_share(model: Any) -> None:
@@ -79,7 +89,7 @@ def save(model: Any, folder: Path) -> None:
     model.config.save_pretrained(folder)
 
 
-def load(folder: Path, *, trust_remote_code: bool) -> LowBitModel:
+def load(folder: Path, *, trust_remote_code: bool, num_threads: int) -> LowBitModel:
     """What `save` has written; blocks. Raises ConfigError where that is broken."""
     try:
         with quietly():
@@ -91,7 +101,7 @@ def load(folder: Path, *, trust_remote_code: bool) -> LowBitModel:
             "and it is made again",
             param="model_name",
         ) from error
-    return LowBitModel(_ready(model))
+    return LowBitModel(model.requires_grad_(False).eval(), num_threads)
 
 
 def _empty(folder: Path, trust_remote_code: bool) -> Any:
@@ -112,18 +122,16 @@ def _empty(folder: Path, trust_remote_code: bool) -> Any:
     return ggml_convert_low_bit(model, kind, device="meta", torch_dtype=torch.float32)
 
 
-def _ready(model: Any) -> Any:
-    """To be asked for logits: those of all positions, where the library computes the last one's."""
-    for module in model.modules():
-        if getattr(module, "optimize_lm_head", False):
-            module.optimize_lm_head = False
-    return model.requires_grad_(False).eval()
-
-
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Without what old libraries say to each other about what is deprecated."""
+    """Without what old libraries say of each other, and with the log as it was set up."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("ipex_llm").setLevel(logging.WARNING)
-        yield
+        try:
+            yield
+        finally:
+            root.handlers[:] = handlers
+            root.setLevel(level)
