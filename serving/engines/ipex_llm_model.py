@@ -35,13 +35,17 @@ class LowBitModel(CausalModel):
     def __init__(self, model: Any, num_threads: int) -> None:
         super().__init__(model, model.config)
         self._num_threads = num_threads
-        self._heads = [each for each in model.modules() if getattr(each, LAST_ONLY, False)]
+        # The library takes any product as wide as the vocabulary for the last one.
+        for each in model.modules():
+            if hasattr(each, LAST_ONLY):
+                setattr(each, LAST_ONLY, False)
+        self._head = model.get_output_embeddings()
 
     def __call__(self, input_ids: Any, *, all_logits: bool = True, **words: Any) -> Any:
         """See CausalModel. May be called on any thread."""
         torch.set_num_threads(self._num_threads)  # OpenMP's number is that of the calling thread
-        for head in self._heads:
-            setattr(head, LAST_ONLY, not all_logits)
+        if hasattr(self._head, LAST_ONLY):
+            setattr(self._head, LAST_ONLY, not all_logits)
         return super().__call__(input_ids, all_logits=all_logits, **words)
 
     def read(self, token_ids: Any) -> Any:

@@ -11,14 +11,21 @@ import pytest
 from serving.conversion.request import Request
 from tests.contract.engine_contract import DEMO_MODEL
 
-collect_ignore_glob = [] if find_spec("ipex_llm") else ["test_*.py"]
+IS_INSTALLED = find_spec("ipex_llm") is not None
+collect_ignore_glob = [] if IS_INSTALLED else ["test_*.py"]
 
 FOLDERS = {"int8": "ipex-llm", "int4": "ipex-llm-int4"}
+# What old libraries say of each other is no error of ours.
 OLD_LIBRARIES = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+
+if IS_INSTALLED:  # once, before tests that import parts of it are collected
+    from serving.engines.ipex_llm_model import quietly
+
+    with quietly():
+        import ipex_llm.transformers  # noqa: F401
 
 
 def pytest_collection_modifyitems(items):
-    """What old libraries say to each other is no error of ours."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(OLD_LIBRARIES)
@@ -44,11 +51,8 @@ def convert(folder: Path, data_type: str = "int8") -> Path:
 @pytest.fixture(scope="session")
 def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo model with both kinds of low-bit weights."""
-    import warnings
-
     folder = copy_checkpoint(tmp_path_factory.mktemp("demo") / "model")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quietly():
         for data_type in FOLDERS:
             convert(folder, data_type)
     return folder
