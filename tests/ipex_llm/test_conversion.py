@@ -198,8 +198,10 @@ def test_an_architecture_that_is_newer_than_the_library(tmp_path):
 
 
 def test_sizes_that_its_kernels_do_not_take(tmp_path):
-    folder = with_tokenizer(saved(tmp_path / "model", "llama", intermediate_size=100))
-    refuse(folder, r"could not be converted by IPEX-LLM .*multiple of 64.* another engine")
+    """It leaves such products as they are, which would be most of this model."""
+    sizes = {"hidden_size": 96, "vocab_size": 2048}
+    folder = with_tokenizer(saved(tmp_path / "model", "llama", **sizes))
+    refuse(folder, r"could not be converted .*reaches \d+% of the weights .* another engine")
 
 
 def test_layers_that_it_leaves_as_they_are(tmp_path):
