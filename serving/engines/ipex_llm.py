@@ -11,7 +11,6 @@ from dataclasses import replace
 
 from serving.errors import ConfigError
 from serving.kv_budget import model_len
-from serving.memory import check_memory
 from serving.step_model import StepModel
 from serving.stepped_engine import SteppedEngine
 from serving.types import EngineSettings
@@ -30,6 +29,7 @@ class IpexLlmEngine(SteppedEngine):
 
     def __init__(self, settings: EngineSettings) -> None:
         super().__init__(settings)
+        self._checkpoint = settings.model_source
         if settings.data_type not in DATA_TYPES:
             raise ConfigError(
                 f"data_type: the ipex_llm engine has no {settings.data_type}; choose one of "
@@ -48,13 +48,11 @@ class IpexLlmEngine(SteppedEngine):
         logger.warning(WARNING)
         torch.set_num_threads(self.settings.num_threads)
         self._find_weights()
-        from serving.engines.ipex_llm_model import WEIGHTS_FILE, load
+        from serving.engines.ipex_llm_model import load
 
         settings = self.settings
-        folder = settings.model_source
-        check_memory(folder, (folder / WEIGHTS_FILE).stat().st_size)
         model = load(
-            folder,
+            settings.model_source,
             trust_remote_code=settings.trust_remote_code,
             num_threads=settings.num_threads,
         )
@@ -68,7 +66,7 @@ class IpexLlmEngine(SteppedEngine):
         from serving.conversion.to_ipex_llm import ensure_converted
 
         folder = ensure_converted(
-            self.settings.model_source,
+            self._checkpoint,
             self.settings.data_type,
             trust_remote_code=self.settings.trust_remote_code,
         )

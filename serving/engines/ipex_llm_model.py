@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from serving.engines.transformers_model import CausalModel, first_line
 from serving.errors import ConfigError
+from serving.memory import check_memory
 
 LOW_BITS = {"int8": "sym_int8", "int4": "sym_int4"}  # ours and the library's words
 WEIGHTS_FILE = "model.safetensors"
@@ -94,8 +95,9 @@ def save(model: Any, folder: Path) -> None:
 
 
 def load(folder: Path, *, trust_remote_code: bool, num_threads: int) -> LowBitModel:
-    """What `save` has written; blocks. Raises ConfigError where that is broken."""
+    """What `save` has written; blocks. Raises ConfigError where that is broken or does not fit."""
     try:
+        check_memory(folder, (folder / WEIGHTS_FILE).stat().st_size)
         with quietly():
             model = _empty(folder, trust_remote_code)
             model.load_state_dict(load_file(folder / WEIGHTS_FILE), strict=True, assign=True)

@@ -56,6 +56,19 @@ def test_the_log_stays_as_it_was_set_up(converted):
     assert (done.stdout, done.stderr) == ("[] True\n", "")
 
 
+def test_it_can_be_loaded_again(converted):
+    async def scenario():
+        engine = IpexLlmEngine(EngineSettings(converted, max_model_len=256))
+        answers = []
+        for _ in range(2):
+            await engine.load()
+            answers.append(text_of(await collect(engine, request())))
+            await engine.unload()
+        assert answers[0] == answers[1] != ""
+
+    asyncio.run(scenario())
+
+
 def test_several_run_at_once(converted):
     async def scenario(engine):
         running = [
@@ -100,9 +113,10 @@ def test_settings_that_cannot_work_are_named(converted, changes, words):
         run(converted, **changes)
 
 
-def test_low_bit_weights_cut_short(copy):
+@pytest.mark.parametrize("kept", [1000, None])
+def test_low_bit_weights_cut_short(copy, kept):
     weights = copy / "ipex-llm" / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:1000])
+    weights.unlink() if kept is None else weights.write_bytes(weights.read_bytes()[:kept])
     with pytest.raises(ConfigError, match=r"cannot load .*ipex-llm .*delete that folder"):
         run(copy)
 
