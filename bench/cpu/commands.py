@@ -19,8 +19,7 @@ from serving.engines import onnx
 
 # Text of random weights goes round in circles as no other does. An engine that guesses ahead by
 # what was said before would gain by it what nobody else ever will.
-GUESSES_AHEAD = "num_speculative_tokens"
-ENGINE_KWARGS = {"onnx": {GUESSES_AHEAD: 0} if GUESSES_AHEAD in onnx.OPTIONS else {}}
+ENGINE_KWARGS = {"onnx": {onnx.NUM_SPECULATIVE_TOKENS: 0}}
 
 START_TIMEOUT_S = 900.0  # vLLM compiles when it meets a model for the first time
 MODEL_ID = "bench"

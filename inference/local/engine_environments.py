@@ -46,7 +46,7 @@ ENVIRONMENTS = {
     VLLM: EngineEnvironment("vllm", "vllm"),
     **{
         engine: EngineEnvironment(LIBRARIES[engine], engine.replace("_", "-"))
-        for engine in ("transformers", "optimum", "llama_cpp")
+        for engine in ("transformers", "optimum", "llama_cpp", "ipex_llm")
     },
 }
 

@@ -84,7 +84,8 @@ def read_reference(checkpoint: Checkpoint, max_tokens: int = MAX_TOKENS) -> Refe
     }
     folder = str(checkpoint.folder)
     tokenizer = AutoTokenizer.from_pretrained(folder, **options)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **options)
+    # Newer versions say dtype, and know the word of older ones too.
+    model = AutoModelForCausalLM.from_pretrained(folder, torch_dtype=torch.float32, **options)
 
     def encode(text: str) -> TokenIds:
         return np.array(tokenizer(text)["input_ids"], np.int64)

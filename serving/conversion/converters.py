@@ -36,6 +36,7 @@ CONVERTERS: Mapping[str, Converter] = {
     ),
     "vllm": Converter("serving.conversion.to_w8a8", "convert", ("int8",)),
     "optimum": Converter("serving.conversion.to_optimum", "optimum", ("int8",)),
+    "ipex-llm": Converter("serving.conversion.to_ipex_llm", "ipex-llm", ("int8", "int4")),
     "gguf": Converter("serving.conversion.gguf", "llama-cpp", GGUF_TYPES),
     "openvino": Converter("serving.conversion.to_openvino", "convert-openvino", ("int8", "int4")),
 }

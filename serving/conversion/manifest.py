@@ -118,7 +118,8 @@ def _unusable(folder: Path, what: str) -> ConfigError:
 
 def conversion_command(folder: Path) -> str:
     """What an operator types to have a `converted_folder` made."""
-    engine, _, data_type = folder.name.partition("-")
+    engine = folder.name.removesuffix("-int4")
+    data_type = folder.name[len(engine) + 1 :]
     options = [] if engine == "onnx" else [f"--engine {engine}"]
     options += [f"--data-type {data_type}"] if data_type else []
     return " ".join(["anynode convert", str(folder.parent), *options])

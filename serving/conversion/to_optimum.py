@@ -8,18 +8,15 @@ The result holds the graph, the config and the tokenizer.
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from serving.conversion.check import Deviation, check, read_reference
+from serving.conversion.checkpoint4 import checkpoint_for_4, side_files
 from serving.conversion.request import Converted, Request
 from serving.conversion.source import Checkpoint, read_checkpoint
-from serving.conversion.transformers4 import config_for_4, tokenizer_config_for_4
 from serving.conversion.workplace import Progress, Workplace, check_room, identity, workplace
 from serving.engines.optimum_decoder import GRAPH_FILE, OptimumDecoder
 from serving.errors import ConfigError
@@ -27,20 +24,6 @@ from serving.errors import ConfigError
 MADE_WITH = ("optimum", "optimum-onnx", "onnxruntime", "transformers", "torch")
 FLOAT_BYTES = 4
 READABLE = 0o644  # Optimum leaves weights readable to whoever converted them only
-REWRITTEN: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    "config.json": config_for_4,
-    "tokenizer_config.json": tokenizer_config_for_4,
-}
-SIDE_FILES = (  # beside the graph, for the tokenizer and for where texts end
-    "config.json",
-    "generation_config.json",
-    "tokenizer*",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab*",
-    "merges.txt",
-    "chat_template*",
-)
 
 
 def convert(request: Request, progress: Progress) -> Converted:
@@ -69,16 +52,6 @@ def _make(checkpoint: Checkpoint, place: Workplace) -> Deviation:
     return deviation
 
 
-def checkpoint_for_4(model_dir: Path, target: Path) -> None:
-    """A folder like the checkpoint's, in the words of transformers 4; weights are linked."""
-    for path in model_dir.iterdir():
-        if path.name in REWRITTEN:
-            rewritten = REWRITTEN[path.name](json.loads(path.read_text(encoding="utf-8")))
-            (target / path.name).write_text(json.dumps(rewritten, indent=2), encoding="utf-8")
-        elif path.is_file():
-            (target / path.name).symlink_to(path.resolve())
-
-
 def _export(checkpoint: Checkpoint, target: Path) -> None:
     from optimum.onnxruntime import ORTModelForCausalLM
 
@@ -100,9 +73,8 @@ def _export(checkpoint: Checkpoint, target: Path) -> None:
 
 def _fill(checkpoint: Checkpoint, graph: Path, made: Path) -> None:
     _quantise(graph, made)
-    for pattern in SIDE_FILES:
-        for path in checkpoint.folder.glob(pattern):
-            shutil.copy(path, made)
+    for path in side_files(checkpoint.folder):
+        shutil.copy(path, made)
 
 
 def _quantise(graph: Path, target: Path) -> None:

@@ -1,13 +1,15 @@
 """A checkpoint that transformers 5 saved, in the words of transformers 4.
 
-Pure functions over the contents of config.json and tokenizer_config.json. What transformers 4
-wrote comes out as it went in. Weights and tokenizer.json are the same for both.
+Pure functions over the contents of config.json, tokenizer_config.json and tokenizer.json. What
+transformers 4 wrote comes out as it went in. Weights are the same for both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+from serving.errors import ConfigError
 
 Json = dict[str, Any]
 
@@ -56,3 +58,29 @@ def tokenizer_config_for_4(config: Mapping[str, Any]) -> Json:
         del old["extra_special_tokens"]
         old.setdefault("additional_special_tokens", extra)
     return old
+
+
+def tokenizer_for_4_37(tokenizer: Mapping[str, Any]) -> Json:
+    """tokenizer.json as tokenizers 0.15 reads it, which is the newest that transformers 4.37 takes.
+
+    Raises ConfigError for what only newer ones can do.
+    """
+    old = dict(tokenizer)
+    model = old.get("model") or {}
+    if model.get("ignore_merges"):
+        raise _too_new("takes whole words from its vocabulary (ignore_merges)")
+    merges = model.get("merges") or []
+    if any(" " in part for merge in merges if isinstance(merge, list) for part in merge):
+        raise _too_new("has tokens with spaces in its merges")
+    if merges:
+        pairs = [merge if isinstance(merge, str) else " ".join(merge) for merge in merges]
+        old["model"] = {**model, "merges": pairs}
+    return old
+
+
+def _too_new(what: str) -> ConfigError:
+    return ConfigError(
+        f"model_name: the tokenizer {what}, which tokenizers 0.15 cannot do; choose another engine "
+        "for this model",
+        param="model_name",
+    )

@@ -57,6 +57,10 @@ class Workplace:
         done.touch()
         return folder
 
+    def abandon(self) -> None:
+        """Forget everything: there is nothing to be made."""
+        shutil.rmtree(self._folder)
+
     def publish(self, made: Path) -> None:
         """Let `made`, a folder or a file, become the target, and forget the rest."""
         if self.target.is_dir():  # a file is replaced by the rename itself

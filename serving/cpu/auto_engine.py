@@ -19,6 +19,7 @@ LIBRARIES = {
     "llama_cpp": "llama_cpp",
     "transformers": "torch",
     "optimum": "optimum",
+    "ipex_llm": "ipex_llm",
 }
 
 

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 from serving.cpu.auto_engine import AUTO, choose_engine
 from serving.cpu.core_plan import Wanted
 from serving.cpu.engine_cores import EngineCores, take_cores
-from serving.cpu.engines import KNOWN, actual_engine
+from serving.cpu.engines import KNOWN, WHY, actual_engine
 from serving.cpu.pinning import may_pin
 from serving.cpu.processor import this_processor
 from serving.cpu.topology import this_machine
@@ -158,7 +158,7 @@ def with_actual_engine(settings: CPUSettings, folder: Path) -> CPUSettings:
     named = settings.engine_is_named and settings.engine != AUTO
     actual = actual_engine(settings.engine, folder, named=named)
     if actual != AUTO:
-        reason = settings.engine_reason if actual == settings.engine else "the model embeds texts"
+        reason = settings.engine_reason if actual == settings.engine else WHY[actual]
         return replace(settings, engine=actual, engine_reason=reason)
     choice = choose_engine(folder, this_processor(), settings.face.max_num_seqs)
     told = dict(settings.engine_settings)

@@ -1,8 +1,4 @@
-"""A cache of transformers whose rows have different lengths, and the attention that goes with it.
-
-Row r's token p is at [r, :, p] of every layer's keys and values, whatever its neighbours hold. A
-call names the rows it is about and how long each is; the model writes its new tokens where each
-row ends, and sees every row up to the longest. What lies beyond a row's own end is masked.
+"""A cache of transformers over `rows_kv`, and the attention that goes with it.
 
 transformers builds its masks from functions of two positions (causal, within a window, within a
 chunk), and takes one position for all rows. Under the attention registered here as ROWS_ATTENTION
@@ -11,7 +7,6 @@ each row's own position counts, so windows are right for rows of any length.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -27,37 +22,11 @@ from transformers.cache_utils import (
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from serving.kv_pages import KvPages, kv_pages
+from serving.engines.rows_kv import NO_ROWS, NotBatchable, RowsArray, whole_blocks
 
 ROWS_ATTENTION = "anynode_rows"
-# torch's attention on CPUs takes so many keys at a time, and sums a last block that is shorter in
-# another order. With whole blocks a row's sums do not depend on how long the longest row is.
-BLOCK = 512
 # Tensors that attention layers may hand on and that change nothing here.
 HARMLESS = frozenset({"position_ids"})
-
-
-class NotBatchable(Exception):
-    """The model keeps something that rows of different length cannot share; says what."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The rows of one call: each holds `starts` tokens, and gets `num_new` more."""
-
-    first_row: int
-    starts: Any  # int64 [B]
-    num_new: int
-    total: int  # tokens of the longest row after the call
-
-    @property
-    def num_keys(self) -> int:
-        """What attention sees: the longest row, up to the end of a block."""
-        return -(-self.total // BLOCK) * BLOCK
-
-    @property
-    def rows(self) -> slice:
-        return slice(self.first_row, self.first_row + len(self.starts))
 
 
 class RowsCache(Cache):  # type: ignore[misc]  # no types here
@@ -65,9 +34,9 @@ class RowsCache(Cache):  # type: ignore[misc]  # no types here
 
     def __init__(self, config: Any, num_rows: int, max_len: int) -> None:
         """Raises NotBatchable for a model that keeps more than keys and values."""
-        self.span = Span(0, torch.zeros(1, dtype=torch.int64), 0, 0)
+        self.span = NO_ROWS
         self.num_rows = num_rows
-        self.max_len = -(-max_len // BLOCK) * BLOCK
+        self.max_len = whole_blocks(max_len)
         super().__init__(layers=[self._layer(each) for each in DynamicCache(config=config).layers])
 
     def _layer(self, own: Any) -> Any:
@@ -89,13 +58,13 @@ class RowsCache(Cache):  # type: ignore[misc]  # no types here
 
     def move_row(self, source: int, target: int, length: int) -> None:
         for layer in self.rows_layers:
-            for array in (layer.keys, layer.values):
-                array[target, :, :length] = array[source, :, :length]
+            for array in layer.arrays:
+                array.move_row(source, target, length)
 
     def release_row(self, row: int) -> None:
         for layer in self.rows_layers:
-            for pages in layer.pages:
-                pages.release_row(row)
+            for array in layer.arrays:
+                array.release_row(row)
 
 
 class RowsLayer(CacheLayerMixin):  # type: ignore[misc]  # no types here
@@ -104,30 +73,21 @@ class RowsLayer(CacheLayerMixin):  # type: ignore[misc]  # no types here
     def __init__(self, cache: RowsCache, is_sliding: bool) -> None:
         super().__init__()
         self.is_sliding = is_sliding
-        self.pages: tuple[KvPages, ...] = ()
+        self.arrays: tuple[RowsArray, ...] = ()
         self._cache = cache
 
     def lazy_initialization(self, key_states: Any, value_states: Any) -> None:
         self.dtype, self.device = key_states.dtype, key_states.device
-        self.pages = tuple(self._pages(states) for states in (key_states, value_states))
-        self.keys, self.values = (
-            torch.frombuffer(pages.buffer, dtype=states.dtype).view(pages.shape)
-            for pages, states in zip(self.pages, (key_states, value_states), strict=True)
+        self.arrays = tuple(
+            RowsArray(self._cache.num_rows, self._cache.max_len, states)
+            for states in (key_states, value_states)
         )
+        self.keys, self.values = (each.array for each in self.arrays)
         self.is_initialized = True
-
-    def _pages(self, states: Any) -> KvPages:
-        _, num_heads, _, head_dim = states.shape
-        num_rows, max_len = self._cache.num_rows, self._cache.max_len
-        return kv_pages(num_rows, num_heads, max_len, head_dim, states.element_size())
 
     @property
     def bytes_per_token(self) -> int:
-        return sum(
-            array.shape[1] * array.shape[3] * array.element_size()
-            for array in (self.keys, self.values)
-            if array is not None
-        )
+        return sum(each.bytes_per_token for each in self.arrays)
 
     def update(
         self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any
@@ -135,16 +95,9 @@ class RowsLayer(CacheLayerMixin):  # type: ignore[misc]  # no types here
         """Write states [B, heads, num_new, head_dim]; all of the rows up to the longest."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        return self._write(self.keys, key_states), self._write(self.values, value_states)
-
-    def _write(self, array: Any, states: Any) -> Any:
+        keys, values = self.arrays
         span = self._cache.span
-        held = array[span.rows]
-        if span.num_new == 1:
-            held[torch.arange(len(span.starts)), :, span.starts] = states[:, :, 0]
-        else:
-            held[:, :, span.total - span.num_new : span.total] = states  # a prompt: one row
-        return held[:, :, : span.num_keys]
+        return keys.write(span, key_states), values.write(span, value_states)
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         return self._cache.span.num_keys, 0

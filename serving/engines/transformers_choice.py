@@ -8,27 +8,21 @@ without any cache is taken. What the short text cannot show, windows of attentio
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
-import numpy as np
 import torch
 from transformers import DynamicCache
 
-from serving.engines.transformers_cache import ROWS_ATTENTION, NotBatchable
+from serving.engines.decoder_exam import MAX_ERROR, Exam, choose_decoder
+from serving.engines.rows_kv import NotBatchable
+from serving.engines.transformers_cache import ROWS_ATTENTION
 from serving.engines.transformers_decoder import RowsDecoder
-from serving.engines.transformers_model import CausalModel, first_line
+from serving.engines.transformers_model import CausalModel
 from serving.engines.transformers_own_cache import OwnCacheDecoder, Reading
-from serving.errors import ConfigError
-from serving.step_model import Logits, StepModel, TokenIds
+from serving.step_model import StepModel
 
-logger = logging.getLogger(__name__)
-
-NUM_TOKENS = 24  # of the text that is read
-# Of the logits' own spread: what rounding may cost. A wrong mask or position costs tenths.
-MAX_ERROR = {torch.float32: 1e-3}
-MAX_ERROR_IN_16_BITS = 0.1
+MAX_ERRORS = {torch.float32: 1e-3}
 # Attention of their own, known to see all that the mask shows and to need nothing else: masked by
 # transformers' common functions, positions given or relative.
 OWN_ATTENTION = frozenset(
@@ -37,44 +31,17 @@ OWN_ATTENTION = frozenset(
 
 
 def open_decoder(model: CausalModel, num_rows: int, max_model_len: int) -> StepModel:
-    """The fastest decoder that answers as the model itself does, and a line in the log.
-
-    Raises ConfigError for a model whose earlier logits change with later tokens, and for one that
-    cannot be called with token ids alone.
-    """
-    exam = Exam(model, min(NUM_TOKENS, max_model_len))
+    """The fastest decoder that answers as the model itself does; see Exam for what it raises."""
+    exam = Exam(model, max_model_len, MAX_ERRORS.get(model.data_type, MAX_ERROR))
     attention = model.config._attn_implementation
     ways: dict[str, Callable[[], StepModel]] = {
         "all rows together": lambda: _batched(model, num_rows, max_model_len)
     }
-    for reading in (Reading.CHUNKS, Reading.TOKENS):
+    for reading in Reading:
         ways[f"row by row, {reading.value}"] = partial(
             _row_by_row, model, num_rows, max_model_len, reading, attention
         )
-    reasons: list[str] = []
-    for words, make in ways.items():
-        decoder, reason = _passed(exam, make)
-        if decoder is not None:
-            logger.info("%s is decoded %s%s", model.name, words, "".join(reasons))
-            return decoder
-        reasons.append(f"; not {words}: {reason}")
-    logger.warning(
-        "%s is decoded row by row, %s%s", model.name, Reading.WHOLE.value, "".join(reasons)
-    )
-    return _row_by_row(model, num_rows, max_model_len, Reading.WHOLE, attention)
-
-
-def _passed(exam: Exam, make: Callable[[], StepModel]) -> tuple[StepModel | None, str]:
-    """The decoder if it answers as the model does, else why there is none."""
-    try:
-        decoder = make()
-        error = exam.error_of(decoder)
-    except Exception as failure:  # whatever a model raises for what it does not know
-        return None, f"{type(failure).__name__}: {first_line(failure)}"
-    if error <= exam.max_error:
-        return decoder, ""
-    decoder.close()
-    return None, f"logits off by {error:.1%} of their spread"
+    return choose_decoder(exam, ways)
 
 
 def _batched(model: CausalModel, num_rows: int, max_model_len: int) -> RowsDecoder:
@@ -93,70 +60,3 @@ def _row_by_row(
     if model.can_set_attention:
         model.set_attention(attention)
     return OwnCacheDecoder(model, num_rows, max_model_len, reading)
-
-
-class Exam:
-    """A short text, and what the model makes of it without any cache."""
-
-    def __init__(self, model: CausalModel, num_tokens: int) -> None:
-        self.max_error = MAX_ERROR.get(model.data_type, MAX_ERROR_IN_16_BITS)
-        vocab_size = model.config.vocab_size
-        self._tokens: TokenIds = np.random.default_rng(0).integers(0, vocab_size, num_tokens)
-        self._wanted = self._read(model, num_tokens)
-        if not np.isfinite(self._wanted).all():
-            raise ConfigError(
-                f"data_type: {model.name} overflows in it; set data_type: bfloat16 or float32",
-                param="data_type",
-            )
-        half = max(1, num_tokens // 2)
-        if distance(self._read(model, half), self._wanted[:half]) > self.max_error:
-            raise ConfigError(
-                f"model_name: {model.name} reads text in both directions, so it cannot write it; "
-                "choose a causal language model",
-                param="model_name",
-            )
-
-    def _read(self, model: CausalModel, num_tokens: int) -> Logits:
-        try:
-            logits: Logits = model.read(torch.from_numpy(self._tokens[:num_tokens])).numpy()
-        except Exception as error:  # whatever a model raises that wants more than token ids
-            raise ConfigError(
-                f"model_name: {model.name} cannot read a text of token ids "
-                f"({type(error).__name__}: {first_line(error)}); choose another engine or model",
-                param="model_name",
-            ) from error
-        return logits
-
-    def error_of(self, decoder: StepModel) -> float:
-        """Rows of different length read parts of the text and go on together to its end."""
-        num_tokens = len(self._tokens)
-        lengths = [num_tokens * part // 4 for part in (3, 1, 2)][: decoder.num_rows]
-        lengths = [max(1, length) for length in lengths]
-        read = []
-        for row, length in enumerate(lengths):
-            parts = [
-                decoder.prefill(row, self._tokens[start:end], start, all_logits=True).copy()
-                for start, end in _chunks(length)
-            ]
-            read.append(distance(np.concatenate(parts), self._wanted[:length]))
-        at = np.array(lengths) + np.arange(num_tokens - max(lengths))[:, None]  # [steps, rows]
-        steps = [decoder.decode(self._tokens[now], now).copy() for now in at]
-        for row in range(len(lengths)):
-            decoder.release_row(row)
-        if not steps:
-            return max(read)
-        written = np.stack(steps)  # [steps, rows, vocab]
-        return max(*read, *map(distance, written.swapaxes(0, 1), self._wanted[at.T]))
-
-
-def _chunks(length: int) -> Iterator[tuple[int, int]]:
-    """The text in two pieces, the second of several tokens, where it is long enough."""
-    middle = length // 3
-    if middle:
-        yield 0, middle
-    yield middle, length
-
-
-def distance(got: Logits, wanted: Logits) -> float:
-    """Root mean square of the difference, as a share of the standard deviation of `wanted`."""
-    return float(np.sqrt(np.square(got - wanted).mean()) / wanted.std())

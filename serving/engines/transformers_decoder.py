@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from serving.engines.transformers_cache import RowsCache, Span
+from serving.engines.rows_kv import Span, prompt_span, step_span
+from serving.engines.transformers_cache import RowsCache
 from serving.engines.transformers_model import CausalModel
 from serving.step_model import Logits, TokenIds
 
@@ -39,7 +40,7 @@ class RowsDecoder:
     def prefill(self, row: int, token_ids: TokenIds, start: int, *, all_logits: bool) -> Logits:
         """See StepModel."""
         count = len(token_ids)
-        span = Span(row, torch.tensor([start]), count, start + count)
+        span = prompt_span(row, start, count)
         logits: Logits = self._call(
             span,
             torch.from_numpy(token_ids)[None],
@@ -52,7 +53,7 @@ class RowsDecoder:
     def decode(self, token_ids: TokenIds, lengths: TokenIds) -> Logits:
         """See StepModel."""
         starts = torch.from_numpy(lengths)[:, None]
-        span = Span(0, starts[:, 0], 1, int(lengths.max()) + 1)
+        span = step_span(starts[:, 0])
         return self._call(
             span,
             torch.from_numpy(token_ids)[:, None],

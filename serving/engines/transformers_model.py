@@ -12,9 +12,10 @@ from transformers import DynamicCache
 class CausalModel:
     """A loaded model and the words that its forward knows."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, config: Any = None) -> None:
+        """`config` is that of the model's text part; found by transformers 5 where it is None."""
         self.model = model
-        self.config = model.config.get_text_config(decoder=True)
+        self.config = config or model.config.get_text_config(decoder=True)
         parameters = inspect.signature(model.forward).parameters
         self._knows = frozenset(parameters)
 

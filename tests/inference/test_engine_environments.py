@@ -84,3 +84,12 @@ def test_others_are_left_alone(cache: Path, args: dict[str, object]) -> None:
     application = {"args": {"model_name": "m", **args}}
     assert engine_environments.with_environment(application) == application
     check_environment(ApplicationArgs(model_name="m", **args))
+
+
+def test_each_has_a_target_that_makes_it_of_its_own_requirements() -> None:
+    root = Path(__file__).parents[2]
+    targets = (root / "Makefile").read_text()
+    for engine, environment in engine_environments.ENVIRONMENTS.items():
+        assert environment.name in targets
+        requirements = [f"{environment.name}.txt", f"{environment.name}-cpu.txt"]
+        assert any((root / "requirements" / name).is_file() for name in requirements), engine

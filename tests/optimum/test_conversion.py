@@ -7,7 +7,7 @@ import re
 
 from transformers import AutoConfig, AutoTokenizer
 
-from serving.conversion.to_optimum import checkpoint_for_4
+from serving.conversion.checkpoint4 import checkpoint_for_4
 from tests.contract.engine_contract import DEMO_MODEL
 from tests.optimum.conftest import convert, copy_checkpoint
 

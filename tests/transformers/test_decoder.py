@@ -14,7 +14,8 @@ import psutil
 import pytest
 import torch
 
-from serving.engines.transformers_cache import BLOCK, RowsCache
+from serving.engines.rows_kv import BLOCK
+from serving.engines.transformers_cache import RowsCache
 from serving.engines.transformers_choice import open_decoder
 from serving.engines.transformers_decoder import RowsDecoder
 from serving.engines.transformers_weights import load_model

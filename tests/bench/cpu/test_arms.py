@@ -24,7 +24,7 @@ def test_every_arm_has_a_name_of_its_own_and_weights_that_can_be_made():
 def test_every_environment_is_made_by_make_or_by_the_converter():
     targets = (ROOT / "Makefile").read_text()
     for arm in arms.ARMS.values():
-        if arm.environment not in {None, "convert", "ipex-llm"}:
+        if arm.environment not in {None, "convert"}:
             assert arm.environment in targets
 
 

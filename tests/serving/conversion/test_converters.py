@@ -39,6 +39,9 @@ def test_each_engine_and_data_type_has_a_folder_and_a_command(tmp_path):
     assert conversion_command(int4) == (
         f"anynode convert {tmp_path} --engine openvino --data-type int4"
     )
+    for data_type, options in (("int8", ""), ("int4", " --data-type int4")):
+        made = converted_folder(tmp_path, "ipex-llm", data_type)
+        assert conversion_command(made) == f"anynode convert {tmp_path} --engine ipex-llm{options}"
 
 
 def test_auto_is_the_finest_that_is_there(tmp_path):

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from serving.conversion.transformers4 import config_for_4, tokenizer_config_for_4
+import pytest
+
+from serving.conversion.transformers4 import (
+    config_for_4,
+    tokenizer_config_for_4,
+    tokenizer_for_4_37,
+)
+from serving.errors import ConfigError
 
 OLD = {"model_type": "llama", "torch_dtype": "float16", "rope_theta": 1e4, "rope_scaling": None}
 
@@ -73,3 +80,24 @@ def test_a_tokenizer_of_the_new_class():
         "additional_special_tokens": ["<|user|>"],
         "eos_token": "</s>",
     }
+
+
+def test_merges_as_text():
+    new = {"version": "1.0", "model": {"type": "BPE", "merges": [["a", "b"], ["ab", "c"]]}}
+    old = {"version": "1.0", "model": {"type": "BPE", "merges": ["a b", "ab c"]}}
+    assert tokenizer_for_4_37(new) == old
+    assert tokenizer_for_4_37(old) == old
+    unigram = {"model": {"type": "Unigram", "vocab": [["a", -1.0]]}}
+    assert tokenizer_for_4_37(unigram) == unigram
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ({"merges": [["a b", "c"]]}, "tokens with spaces in its merges"),
+        ({"merges": [], "ignore_merges": True}, "ignore_merges.* choose another engine"),
+    ],
+)
+def test_what_old_tokenizers_cannot_do_is_refused(model, words):
+    with pytest.raises(ConfigError, match=words):
+        tokenizer_for_4_37({"model": model})

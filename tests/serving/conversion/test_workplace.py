@@ -166,3 +166,11 @@ def test_another_version_or_another_file_is_another_conversion():
     assert base == identity(DEMO_MODEL, "int8", ["numpy"])
     assert base != identity(DEMO_MODEL, "int4", ["numpy"])
     assert base != identity(DEMO_MODEL, "int8", ["numpy", "httpx"])
+
+
+def test_one_that_is_abandoned_leaves_what_was_there(tmp_path):
+    convert(tmp_path / "onnx", text="old")
+    with workplace(tmp_path / "onnx", REQUEST, print) as place:
+        place.abandon()
+    assert (tmp_path / "onnx" / "file").read_text() == "old"
+    assert left_over(tmp_path) == [".converting-onnx.lock", "onnx"]

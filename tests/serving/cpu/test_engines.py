@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.cpu.engines import KNOWN, actual_engine
+from serving.cpu.auto_engine import LIBRARIES
+from serving.cpu.engines import KNOWN, WHY, actual_engine
 from tests.contract.embedder_contract import TINY_ENCODER
 from tests.contract.engine_contract import DEMO_MODEL
 
@@ -30,6 +31,15 @@ def test_what_only_the_device_calls_for_gives_way_to_the_model():
     assert actual_engine("openvino", TINY_ENCODER, named=False) == "onnx_embeddings"
     assert actual_engine("openvino", TINY_ENCODER) == "openvino"
     assert actual_engine("openvino", DEMO_MODEL, named=False) == "openvino"
+
+
+def test_an_image_with_ipex_llm_was_built_to_use_it(monkeypatch):
+    monkeypatch.setitem(LIBRARIES, "ipex_llm", "json")  # a module that is there
+    assert actual_engine("openvino", DEMO_MODEL, named=False) == "ipex_llm"
+    assert actual_engine("openvino", TINY_ENCODER, named=False) == "onnx_embeddings"
+    assert actual_engine("openvino", DEMO_MODEL) == "openvino"
+    assert actual_engine("onnx", DEMO_MODEL, named=False) == "onnx"
+    assert {"ipex_llm", "onnx_embeddings"} <= WHY.keys()
 
 
 def test_every_engine_is_known_once():

@@ -24,7 +24,7 @@ def case(request):
     return request.param
 
 
-@pytest.mark.parametrize("engine", ["transformers", "optimum"])
+@pytest.mark.parametrize("engine", ["transformers", "optimum", "ipex_llm"])
 def test_an_engine_without_its_library_says_so(engine, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     made = create_engine(engine, settings(CASES[0]))
