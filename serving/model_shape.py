@@ -51,13 +51,17 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 def read_shape(folder: Path) -> ModelShape | None:
     """The shape; None for a model whose config says it in other words (not a plain decoder)."""
-    config = read_config(folder)
-    text = config.get("text_config", config)
     files = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    return shape_of(read_config(folder), files)
+
+
+def shape_of(config: Mapping[str, Any], file_bytes: int) -> ModelShape | None:
+    """The same of a config.json and the bytes of the weights that belong to it."""
+    text = config.get("text_config", config)
     try:
         heads = int(text["num_attention_heads"])
         return ModelShape(
-            weight_bytes=_loaded_bytes(files, config),
+            weight_bytes=_loaded_bytes(file_bytes, config),
             quantized="quantization_config" in config,
             num_layers=int(text["num_hidden_layers"]),
             num_attention_heads=heads,

@@ -39,7 +39,8 @@ HOMES = {
         "serving/engines/transformers_weights.py",
     },
     "tokenizers": {"serving/tokenizer.py", "inference/bench/prompts/tokenizer.py"},
-    "huggingface_hub": {"serving/model_source.py"},
+    "huggingface_hub": {"inference/plan/hub.py", "serving/model_source.py"},
+    "kubernetes": {"inference/plan/from_cluster.py"},
     "torch": {
         "serving/engines/optimum_decoder.py",
         "serving/engines/transformers.py",

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from inference.cli.bench.app import app as bench
 from inference.cli.convert import convert
+from inference.cli.plan import plan
 from inference.cli.serve import serve
 from inference.local.config import first_reason
 from serving.errors import ConfigError
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(convert)
+app.command()(plan)
 app.add_typer(bench)
 
 

@@ -53,12 +53,19 @@ def need(shape: ModelShape, settings: VLLMSettings) -> Need:
     weights = shape.weight_bytes * _weight_share(shape, settings) / settings.num_gpus
     weights -= settings.cpu_offload_gb * GIB
     tokens = settings.max_model_len or shape.max_model_len
-    kv = tokens * shape.kv_bytes_per_token(1 if settings.cache_8bit else DEFAULT_BYTES)
+    kv = tokens * shape.kv_bytes_per_token(kv_element_bytes(settings))
     # Tensor parallel ranks beyond the number of KV heads hold copies.
     ranks = min(settings.tensor_parallel_size, shape.num_kv_heads)
     return Need(
         max(0, math.ceil(weights)), math.ceil(kv / (ranks * settings.pipeline_parallel_size))
     )
+
+
+def kv_element_bytes(settings: VLLMSettings) -> int:
+    """Of one number in the KV cache, which is kept in the weights' type unless told otherwise."""
+    if settings.cache_8bit:
+        return 1
+    return 2 * DEFAULT_BYTES if DATA_TYPES[settings.data_type] == "float32" else DEFAULT_BYTES
 
 
 def _weight_share(shape: ModelShape, settings: VLLMSettings) -> float:

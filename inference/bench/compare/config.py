@@ -24,9 +24,10 @@ from inference.bench.client.urls import address
 from inference.bench.compare import schedule, yaml_file
 from inference.bench.compare.arms import OWN_URL, PORT, READY_PATH, START_TIMEOUT_S, Arm
 from inference.bench.compare.gates import NAME
-from inference.bench.compare.load_config import LoadConfig, Part
+from inference.bench.compare.load_config import LoadConfig
 from inference.bench.compare.parity import MayDiffer
 from inference.bench.compare.schedule import Turn
+from inference.part import Part
 from serving.errors import ConfigError
 
 

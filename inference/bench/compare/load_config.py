@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     NonNegativeInt,
     PositiveFloat,
@@ -22,7 +20,7 @@ from pydantic import (
 
 from inference.bench.plan import RouteName
 from inference.bench.prompts.lengths import fixed, parse_length
-from serving.engine import nearest
+from inference.part import Part
 from serving.errors import ConfigError
 
 DEFAULT_CONCURRENCY = 8
@@ -55,22 +53,6 @@ def _object(given: Any) -> Any:
         raise ValueError(f"it is not JSON: {error}") from error
 
 
-class Part(BaseModel):
-    """A part of the file: unknown keys are refused, naming the nearest that exists."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, given: Any) -> Any:
-        known = list(cls.model_fields)
-        if isinstance(given, dict):
-            for key in given:
-                if key not in known:
-                    raise ValueError(f"there is no key '{key}'{nearest(str(key), known)}")
-        return given
-
-
 class LoadConfig(Part):
     """What every arm is asked, in the same words as `anynode bench serve`."""
 
@@ -90,12 +72,12 @@ class LoadConfig(Part):
     ignore_eos: bool = True  # the same work for all arms
     temperature: float | None = Field(default=0.0, ge=0)
     top_p: float | None = Field(default=None, ge=0, le=1)
-    extra_body: Annotated[dict[str, Any], BeforeValidator(_object)] = {}
+    extra_body: Annotated[dict[str, Any], BeforeValidator(_object)] = Field(default_factory=dict)
     seed: int = 0
     tokenizer: str | None = None
     model: str | dict[str, str] | None = None  # one for all, or one for each arm
     timeout_s: PositiveFloat = 600.0
-    slo: dict[Objective, PositiveFloat] = {}  # in ms
+    slo: dict[Objective, PositiveFloat] = Field(default_factory=dict)  # in ms
     processes: PositiveInt = 1
 
     @field_validator("prompt_tokens", "output_tokens")

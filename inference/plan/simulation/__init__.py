@@ -1,0 +1,1 @@
+"""A plan under load, before anything runs: continuous batching, event by event."""
