@@ -1,10 +1,13 @@
-"""Small things both builders need."""
+"""Small things both builders need, and what Serve configs call them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from serving.model_source import is_hub_id
+
+# What `import_path` says of an application of ours.
+OUR_BUILDERS = ("inference:typed_app_builder", "inference.typed_app_builder")
 
 
 def given(**settings: Any) -> dict[str, Any]:

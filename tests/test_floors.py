@@ -19,8 +19,8 @@ ROOMS = ("inference", "serving")
 HOMES = {
     "ray": {
         "inference/app.py",
+        "inference/check/ray_schema.py",
         "inference/cluster.py",
-        "inference/strict.py",
         "inference/local/driver.py",
         "inference/local/haproxy.py",
         "serving/gpu/reserved_gpus.py",

@@ -10,7 +10,9 @@ import typer
 from pydantic import ValidationError
 
 from inference.cli.bench.app import app as bench
+from inference.cli.check import check
 from inference.cli.convert import convert
+from inference.cli.migrate import migrate
 from inference.cli.plan import plan
 from inference.cli.serve import serve
 from inference.local.config import first_reason
@@ -26,6 +28,8 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(convert)
+app.command()(check)
+app.command()(migrate)
 app.command()(plan)
 app.add_typer(bench)
 

@@ -55,9 +55,8 @@ def serve(  # noqa: PLR0917  (the command line passes them by name)
     given = {name: value for name, value in model.items() if value is not None}
     config = read(target, given, host=host, port=port, proxy=proxy)
     preflight.check(config)
-    for application in config.applications():
-        for notice in application.args.notices():
-            console.print(f"note: {notice}", style="yellow", markup=False)
+    for note in config.notes:
+        console.print(f"note: {note}", style="yellow", markup=False)
     run(config, verbose=verbose)
 
 

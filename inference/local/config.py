@@ -12,19 +12,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from inference.args import ApplicationArgs
+from inference.check.document import load
+from inference.check.files import check_documents, read
+from inference.check.finding import Finding, errors
 from inference.local.engine_environments import with_environment
 from inference.local.environment import Proxy
+from inference.names import OUR_BUILDERS
 from serving.errors import ConfigError
 from serving.model_source import find_folder
 
 HOST = "127.0.0.1"
 PORT = 8000
-
-OUR_BUILDERS = ("inference:typed_app_builder", "inference.typed_app_builder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class LocalConfig:
     host: str = HOST
     port: int = PORT
     proxy: Proxy = "haproxy"
+    notes: tuple[str, ...] = ()  # what works otherwise than it may seem
 
     @property
     def url(self) -> str:
@@ -94,29 +96,37 @@ def from_args(args: ApplicationArgs, **where: Any) -> LocalConfig:
         "import_path": OUR_BUILDERS[0],
         "args": given,
     }
-    return for_this_machine(LocalConfig({"applications": [application]}, **where))
+    config = LocalConfig({"applications": [application]}, notes=tuple(args.notices()), **where)
+    return for_this_machine(config)
 
 
 def from_file(path: Path, *, host: str | None, port: int | None, proxy: Proxy) -> LocalConfig:
-    """The config a file holds; host and port, where given, replace the file's own."""
-    from inference.strict import check_serve_config
-
-    try:
-        serve = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
-    try:
-        check_serve_config(serve)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error.message}") from error
+    """The config a file holds, checked before; host and port, where given, replace its own."""
+    documents, broken = load(read(path), str(path))
+    findings = sorted({*broken, *check_documents(documents)})
+    _refuse(path, errors(findings))
+    if len(documents) != 1 or documents[0].is_kubernetes:
+        raise ConfigError(
+            f"{path}: this machine runs one Serve config, and this is none; a RayService is for "
+            "kubectl apply"
+        )
+    serve = documents[0].data
     http = serve.pop("http_options", None) or {}
     local = LocalConfig(
         serve,
         host=host or http.get("host") or HOST,
         port=port if port is not None else http.get("port", PORT),
         proxy=proxy,
+        notes=tuple(each.sentence for each in findings),
     )
     return for_this_machine(local)
+
+
+def _refuse(path: Path, wrong: list[Finding]) -> None:
+    """Raise ConfigError for the first of them, saying where to see the others."""
+    if wrong:
+        more = f" (and {len(wrong) - 1} more: anynode check {path})" if len(wrong) > 1 else ""
+        raise ConfigError(wrong[0].sentence + more)
 
 
 def for_this_machine(config: LocalConfig) -> LocalConfig:

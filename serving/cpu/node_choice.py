@@ -60,7 +60,7 @@ def room(options: Mapping[str, Any], nodes: Sequence[Node]) -> float:
 
 def _labelled(selector: Mapping[str, str], nodes: Sequence[Node]) -> Sequence[Node]:
     for label, condition in selector.items():
-        wanted = _condition(condition)
+        wanted = label_condition(condition)
         found = [node for node in nodes if wanted(node.labels.get(label))]
         if not found:
             there = sorted({node.labels[label] for node in nodes if label in node.labels})
@@ -74,7 +74,7 @@ def _labelled(selector: Mapping[str, str], nodes: Sequence[Node]) -> Sequence[No
     return nodes
 
 
-def _condition(text: str) -> Callable[[str | None], bool]:
+def label_condition(text: str) -> Callable[[str | None], bool]:
     """Ray's conditions on a label: `a`, `!a`, `in(a, b)`, `!in(a, b)`."""
     negated, listed = text.startswith("!"), re.search(r"\((.*)\)", text)
     values = {each.strip() for each in listed[1].split(",")} if listed else {text.lstrip("!")}

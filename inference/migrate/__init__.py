@@ -1,0 +1,1 @@
+"""Serve configs and manifests of 2023, rewritten for today."""
