@@ -1,1 +1,1 @@
-"""A plan as a RayService: what `kubectl apply` needs for every replica to be where it was planned."""
+"""A plan as a RayService: every replica is where it was planned, by `kubectl apply`."""

@@ -30,6 +30,6 @@ def image_of(model: str, kind: DeviceKind, engine: str) -> str:
 
 
 def head_image(plan: Plan) -> str:
-    """That of one of the models, so that no other is to be built: a small one where there is one."""
+    """That of one of the models, so that no other is to be built; for CPUs where there is one."""
     images = [image_of(each.name, each.kind, each.engine) for each in plan.models]
     return min(images, key=lambda image: image in GPU_IMAGES.values())

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from inference.manifest import names
 from inference.manifest.node_selectors import node_selector
-from inference.manifest.worker_groups import GIB, HEAD_BYTES, SHM_BYTES, SYSTEM_CPUS, WorkerGroup
-from inference.plan.fleet import GPU_KINDS, HEAD_CORES, Node
+from inference.manifest.serve_config import GRACE_S
+from inference.manifest.worker_groups import (
+    GIB,
+    HEAD_BYTES,
+    SHM_BYTES,
+    SYSTEM_CPUS,
+    WorkerGroup,
+    head_cpus,
+)
+from inference.plan.fleet import GPU_KINDS, Node
 
 HOME = "/home/anynode"
 
-# How long a worker that is to go has: Serve first stops sending, then waits for answers to end.
-DRAIN_S = 90
+# How long a worker that is to go has: Serve lets its replicas finish GRACE_S before the deadline.
+DRAIN_S = GRACE_S + 30
 STOP_S = 20
 
 # Ports beside Serve's own. What is not Serve's, network policy closes.
@@ -29,27 +38,35 @@ DRAIN = (
 GPU_RESOURCES = {"nvidia_gpu": "nvidia.com/gpu", "amd_gpu": "amd.com/gpu"}
 
 
-def head_template(image: str, node: Node | None) -> dict[str, Any]:
+def head_template(image: str, node: Node | None, groups: Sequence[WorkerGroup]) -> dict[str, Any]:
     """The head: Ray's own processes and a proxy; no replica, so that none is lost with it."""
+    memory = {"memory": quantity(HEAD_BYTES)}
+    cpus = head_cpus(node)
     container = {
         "name": "ray-head",
         "image": image,
         "ports": _ports(HEAD_PORTS),
         "env": _env({}),
         "resources": {
-            "limits": {"cpu": str(HEAD_CORES), "memory": quantity(HEAD_BYTES)},
-            "requests": {"cpu": str(HEAD_CORES - SYSTEM_CPUS), "memory": quantity(HEAD_BYTES)},
+            "limits": {"cpu": str(cpus), **memory},
+            "requests": {"cpu": str(max(1, cpus - SYSTEM_CPUS)), **memory},
         },
         "securityContext": _container_security(),
         "volumeMounts": _mounts(None),
     }
     spec = {
         **_pod_basics(),
-        **({} if node is None else {"nodeSelector": node_selector(node)}),
+        **({} if node is None else {"nodeSelector": _where_head_is(node, groups)}),
         "containers": [container],
         "volumes": _volumes(SHM_BYTES, models=False),
     }
     return {"metadata": {"labels": dict(names.POD_LABELS)}, "spec": spec}
+
+
+def _where_head_is(node: Node, groups: Sequence[WorkerGroup]) -> dict[str, str]:
+    """By its GPUs too where a model is on them: what a node keeps for the head, others do not."""
+    kinds = [group.model.kind for group in groups if group.node.name == node.name]
+    return node_selector(node, next((kind for kind in kinds if kind in GPU_KINDS), None))
 
 
 def worker_template(image: str, group: WorkerGroup, store: str) -> dict[str, Any]:

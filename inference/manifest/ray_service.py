@@ -45,6 +45,7 @@ def serve_config_text(plan: Plan, fleet: Fleet) -> str:
 def _cluster(plan: Plan, fleet: Fleet, settings: ManifestSettings) -> dict[str, Any]:
     password = {"name": names.REDIS_PASSWORD.secret, "key": names.REDIS_PASSWORD.key}
     head_node = next((node for node in fleet.nodes if node.head), None)
+    groups = worker_groups(plan, fleet)
     return {
         "rayVersion": version("ray"),
         "enableInTreeAutoscaling": False,
@@ -56,11 +57,9 @@ def _cluster(plan: Plan, fleet: Fleet, settings: ManifestSettings) -> dict[str, 
         "headGroupSpec": {
             "rayStartParams": {"dashboard-host": "0.0.0.0", **_start_params()},
             "resources": {"CPU": "0"},
-            "template": head_template(settings.image(head_image(plan)), head_node),
+            "template": head_template(settings.image(head_image(plan)), head_node, groups),
         },
-        "workerGroupSpecs": [
-            _worker_group(group, fleet.store.path, settings) for group in worker_groups(plan, fleet)
-        ],
+        "workerGroupSpecs": [_worker_group(each, fleet.store.path, settings) for each in groups],
     }
 
 

@@ -12,6 +12,7 @@ from inference.plan.fleet import GPU_KINDS, DeviceKind, Fleet, Model
 from inference.plan.plan import ModelPlan, Plan
 
 BUILDER = "inference:typed_app_builder"
+GRACE_S = 60  # for the answers of a replica that is to go
 
 TARGET_DEVICES: dict[DeviceKind, TargetDevice] = {
     "intel_cpu": TargetDevice.INTEL,
@@ -55,6 +56,7 @@ def _application(planned: ModelPlan, model: Model) -> dict[str, Any]:
             {
                 "name": "VLLMPredictDeployment" if on_gpus else "CPUDeployment",
                 "num_replicas": planned.num_replicas,
+                "graceful_shutdown_timeout_s": GRACE_S,
             }
         ],
     }

@@ -16,11 +16,13 @@ LONGEST_NAME = 47  # KubeRay puts its own words behind a RayService's name
 class ManifestSettings:
     """Raises ConfigError for a name that Kubernetes or KubeRay would not take."""
 
-    name: str = "anynode"
+    name: str
     registry: str = REGISTRY
 
     def __post_init__(self) -> None:
-        if len(self.name) > LONGEST_NAME or not re.fullmatch(r"[a-z]([a-z0-9-]*[a-z0-9])?", self.name):
+        if len(self.name) > LONGEST_NAME or not re.fullmatch(
+            r"[a-z]([a-z0-9-]*[a-z0-9])?", self.name
+        ):
             raise ConfigError(
                 f"name: '{self.name}' cannot name a RayService; take at most {LONGEST_NAME} small "
                 "letters, digits and hyphens, a letter first",

@@ -44,7 +44,7 @@ class WorkerGroup:
     node: Node
     share: Share
     num_pods: int
-    node_is_full: bool  # limits of all pods there leave Kubernetes' own none
+    is_tight: bool  # on one of the model's nodes limits leave Kubernetes' own pods no CPU
 
     @property
     def num_gpus(self) -> int:
@@ -59,7 +59,7 @@ class WorkerGroup:
     @property
     def cpu_request(self) -> int:
         """CPUs that one pod asks Kubernetes for."""
-        return max(1, self.num_cpus - SYSTEM_CPUS) if self.node_is_full else self.num_cpus
+        return max(1, self.num_cpus - SYSTEM_CPUS) if self.is_tight else self.num_cpus
 
     @property
     def shm_bytes(self) -> int:
@@ -120,7 +120,7 @@ def _groups(
             node=nodes[names[0]],
             share=share,
             num_pods=len(names),
-            node_is_full=not full.isdisjoint(names),
+            is_tight=not full.isdisjoint(shares),
         )
         for (node, share), names in alike.items()
     ]
@@ -130,6 +130,11 @@ def _groups(
 def _name(model: str, node: str, share: Share | None) -> str:
     number = "" if share is None else f"-{share.num_replicas}x{share.num_devices}"
     return f"{model}-{node}{number}".replace(".", "-")
+
+
+def head_cpus(head: Node | None) -> int:
+    """CPUs of the head's pod: what its node keeps from replicas."""
+    return HEAD_CORES if head is None else max(1, head.cores - head.usable_cores)
 
 
 def pod_cpus(model: ModelPlan, share: Share) -> int:
@@ -158,7 +163,7 @@ def _full_nodes(
         here = [
             (model, shares[model.name][name]) for model in plan.models if name in shares[model.name]
         ]
-        cpus = sum(pod_cpus(*each) for each in here) + (HEAD_CORES if node.head else 0)
+        cpus = sum(pod_cpus(*each) for each in here) + (head_cpus(node) if node.head else 0)
         memory = sum(pod_bytes(*each) for each in here) + (HEAD_BYTES if node.head else 0)
         _check(name, "cores", cpus, node.cores, "")
         _check(name, "memory", math.ceil(memory / GIB), node.memory // GIB, " GiB")
