@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from inference.strict import check_serve_config
 
 from inference.args import ApplicationArgs
 from inference.check.crd import find_crd, validator
@@ -13,7 +14,6 @@ from inference.check.files import check_text
 from inference.check.finding import errors
 from inference.manifest.names import MODEL_LABEL
 from inference.plan.fleet import GPU_KINDS
-from inference.strict import check_serve_config
 from tests.inference.manifest.committed import COMMITTED, ROOT, fleet_named, plan_for, written
 
 

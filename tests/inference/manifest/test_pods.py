@@ -12,7 +12,6 @@ from inference.manifest.pods import DRAIN_S, quantity
 from inference.manifest.serve_config import GRACE_S
 from tests.inference.manifest.committed import COMMITTED, ROOT
 
-
 Pod = dict[str, Any]
 
 
