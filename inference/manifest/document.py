@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
+import yaml
+
 from inference.manifest.ray_service import ray_service
 from inference.manifest.settings import REGISTRY, ManifestSettings
+from inference.manifest.storage import model_store
 from inference.plan.fleet import Fleet
 from inference.plan.plan import Plan
 
-# Where a reason stands: before this key, for an item of a list before the first one's only.
+# Where a reason stands: before this key.
 REASONS = {
     ("spec", "upgradeStrategy"): (
         "Nodes are fixed: there is no room for a second cluster beside this one. Changes of the\n"
@@ -37,35 +39,38 @@ def document(plan: Plan, fleet: Fleet, settings: ManifestSettings, made_by: str)
     head = [f"Written by: {made_by}"]
     if settings.registry == REGISTRY:
         head.append(f"Put your registry in place of {REGISTRY}; docs/kubernetes.md tells the rest.")
-    return to_yaml(ray_service(plan, fleet, settings), head)
+    return to_yaml([*model_store(fleet.store), ray_service(plan, fleet, settings)], head)
 
 
-def to_yaml(service: dict[str, Any], head: Sequence[str]) -> str:
-    """Plain dicts as YAML, with `head` and the reasons as comments."""
-    from ruamel.yaml import YAML
-
-    yaml = YAML()
-    yaml.width = 4096
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    commented = _commented(service, ())
-    commented.yaml_set_start_comment("\n".join(head))
-    text = io.StringIO()
-    yaml.dump(commented, text)
-    return text.getvalue()
+def to_yaml(objects: Sequence[dict[str, Any]], head: Sequence[str]) -> str:
+    """Plain dicts as YAML documents, with `head` and the reasons as comments."""
+    text = yaml.dump_all(objects, Dumper=_Dumper, sort_keys=False, width=4096)
+    return "".join(f"# {line}\n" for line in head) + _with_reasons(text)
 
 
-def _commented(value: Any, path: tuple[str, ...]) -> Any:
-    """The same value in ruamel's types, reasons attached."""
-    from ruamel.yaml.comments import CommentedMap
-    from ruamel.yaml.scalarstring import LiteralScalarString
+def _with_reasons(text: str) -> str:
+    """The text with each reason before its key, which is the first so far in and so called."""
+    lines = text.splitlines(keepends=True)
+    for path, reason in REASONS.items():
+        indent = "  " * (len(path) - 1)
+        at = next(n for n, line in enumerate(lines) if line.startswith(f"{indent}{path[-1]}:"))
+        lines[at:at] = [f"{indent}# {line}\n" for line in reason.splitlines()]
+    return "".join(lines)
 
-    if isinstance(value, list):
-        return [_commented(each, ()) for each in value]
-    if not isinstance(value, dict):
-        long = isinstance(value, str) and "\n" in value
-        return LiteralScalarString(value) if long else value
-    made = CommentedMap((key, _commented(each, (*path, key))) for key, each in value.items())
-    for key in made:
-        if (reason := REASONS.get((*path, key))) is not None:
-            made.yaml_set_comment_before_after_key(key, before=reason, indent=2 * len(path))
-    return made
+
+class _Dumper(yaml.SafeDumper):
+    """As Kubernetes' own examples are written: long strings as they are, lists indented."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _string)

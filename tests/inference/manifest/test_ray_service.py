@@ -11,7 +11,7 @@ from inference.manifest.images import head_image, image_of
 from inference.manifest.node_selectors import node_selector
 from inference.manifest.ray_service import ray_service
 from inference.manifest.settings import REGISTRY, ManifestSettings
-from inference.plan.fleet import Fleet, Gpus, Model, Node
+from inference.plan.fleet import Fleet, Gpus, Model, ModelStore, Node
 from serving.errors import ConfigError
 from tests.inference.manifest.committed import ROOT, fleet_named, plan_for
 from tests.inference.manifest.plans import GIB, model_plan, plan_of
@@ -112,6 +112,18 @@ def test_reasons_are_comments_beside_what_they_explain() -> None:
         assert lines[lines.index(f"# {last}") + 1].startswith(f"{path[-1]}:")
     assert lines[0] == "# Written by: anynode plan mixed.yaml"
     assert REGISTRY in lines[1]
+
+
+def test_a_fleet_that_knows_its_nfs_server_brings_its_store() -> None:
+    fleet = fleet_named("one-node").model_copy(update={"store": ModelStore(nfs_server="10.0.0.7")})
+    text = document(plan_for(fleet), fleet, SETTINGS, "x")
+    volume, claim, service = yaml.safe_load_all(text)
+    assert volume["spec"]["nfs"] == {"server": "10.0.0.7", "path": "/models"}
+    assert service["kind"] == "RayService"
+    volume["spec"]["nfs"]["server"] = "nfs.example"
+    del claim["metadata"]["namespace"]  # kustomize's to add
+    for made, name in ((volume, "volume"), (claim, "claim")):
+        assert made == yaml.safe_load((ROOT / f"k8s/storage/{name}.yaml").read_text())
 
 
 def test_a_registry_that_is_given_is_filled_in() -> None:
