@@ -70,16 +70,17 @@ def wait_until(builder: Builder, container: str, ready: Callable[[], Any]) -> No
             return
 
 
-def healthy(builder: Builder, container: str) -> None:
-    """The image's own health check."""
-    told = json.loads(builder.podman("inspect", container))[0]["Config"]["Healthcheck"]["Test"]
-    assert told[0] == "CMD"
-    builder.podman("exec", container, *told[1:])
+def health_check(builder: Builder, image: str) -> list[str]:
+    """The image's own."""
+    kind, *command = json.loads(builder.podman("image", "inspect", image))[0]["Healthcheck"]["Test"]
+    assert kind == "CMD"
+    return command
 
 
 def test_alone_it_answers_with_the_demo_model(builder: Builder, image: str) -> None:
+    check = health_check(builder, image)
     with builder.running(image) as container:
-        wait_until(builder, container, lambda: healthy(builder, container))
+        wait_until(builder, container, lambda: builder.podman("exec", container, *check))
         assert "Paris" in ask(builder, container)
         assert builder.podman("exec", container, "id", "--user") == "10001"
         began = time.monotonic()
