@@ -86,7 +86,7 @@ def worker_template(image: str, group: WorkerGroup, store: str) -> dict[str, Any
     spec = {
         **_pod_basics(),
         "terminationGracePeriodSeconds": DRAIN_S + 2 * STOP_S,
-        "nodeSelector": node_selector(group.node, group.model.kind),
+        "nodeSelector": {**node_selector(group.node, group.model.kind), **group.node_labels},
         **_device(group),
         "affinity": _one_a_node(label),
         "containers": [container],

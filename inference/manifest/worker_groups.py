@@ -44,6 +44,7 @@ class WorkerGroup:
     node: Node
     share: Share
     num_pods: int
+    node_labels: Mapping[str, str]  # that its nodes must carry, by the fleet file
     is_tight: bool  # on one of the model's nodes limits leave Kubernetes' own pods no CPU
 
     @property
@@ -84,9 +85,12 @@ def worker_groups(plan: Plan, fleet: Fleet) -> list[WorkerGroup]:
     """
     nodes = {name: node for node in fleet.nodes for name in node.names()}
     shares = {model.name: _shares(model) for model in plan.models}
+    labels = {model.name: model.labels for model in fleet.models}
     full = _full_nodes(plan, shares, nodes)
     groups = [
-        group for model in plan.models for group in _groups(model, shares[model.name], nodes, full)
+        group
+        for model in plan.models
+        for group in _groups(model, shares[model.name], nodes, full, labels.get(model.name, {}))
     ]
     for group in groups:
         if len(group.name) > LONGEST_LABEL:
@@ -107,7 +111,11 @@ def _shares(model: ModelPlan) -> dict[str, Share]:
 
 
 def _groups(
-    model: ModelPlan, shares: Mapping[str, Share], nodes: Mapping[str, Node], full: set[str]
+    model: ModelPlan,
+    shares: Mapping[str, Share],
+    nodes: Mapping[str, Node],
+    full: set[str],
+    labels: Mapping[str, str],
 ) -> list[WorkerGroup]:
     alike: defaultdict[tuple[str, Share], list[str]] = defaultdict(list)
     for name, share in shares.items():
@@ -120,6 +128,7 @@ def _groups(
             node=nodes[names[0]],
             share=share,
             num_pods=len(names),
+            node_labels=labels,
             is_tight=not full.isdisjoint(shares),
         )
         for (node, share), names in alike.items()

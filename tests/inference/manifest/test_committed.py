@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 import yaml
-from inference.strict import check_serve_config
 
 from inference.args import ApplicationArgs
-from inference.check.crd import find_crd, validator
+from inference.check import crd, ray_schema
 from inference.check.files import check_text
 from inference.check.finding import errors
 from inference.manifest.names import MODEL_LABEL
@@ -44,10 +43,10 @@ def test_it_is_what_the_planner_writes(name: str) -> None:
 
 
 def test_kubernetes_would_drop_nothing_of_it(service: dict[str, Any]) -> None:
-    crd = find_crd()
-    assert crd is not None, "KubeRay's CRD is missing: see ANYNODE_KUBERAY_CRD"
-    found = [f"{error.json_path}: {error.message}" for error in validator(crd).iter_errors(service)]
-    assert found == []
+    path = crd.find_crd()
+    assert path is not None, "KubeRay's CRD is missing: see ANYNODE_KUBERAY_CRD"
+    errors = crd.validator(path).iter_errors(service)
+    assert [f"{error.json_path}: {error.message}" for error in errors] == []
 
 
 def test_anynode_check_finds_no_error(name: str) -> None:
@@ -56,7 +55,8 @@ def test_anynode_check_finds_no_error(name: str) -> None:
 
 
 def test_ray_would_drop_nothing_of_its_serve_config(serve: dict[str, Any]) -> None:
-    check_serve_config(serve)
+    assert [error.message for error in ray_schema.validator().iter_errors(serve)] == []
+    assert list(ray_schema.refusals(serve)) == []
 
 
 def test_its_arguments_are_ours(serve: dict[str, Any]) -> None:

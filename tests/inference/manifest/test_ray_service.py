@@ -73,6 +73,16 @@ def test_the_head_takes_a_small_image_if_a_model_has_one() -> None:
     assert head_image(plan_of(gpu)) == "nvidia"
 
 
+def test_labels_that_a_model_wants_are_asked_of_nodes() -> None:
+    model = Model(name="m", source="o/m", labels={"rack": "7"})
+    fleet = Fleet(nodes=(gpu_node("a"),), models=(model,))
+    plan = plan_of(model_plan("m", "intel_cpu", [[("a", 0)]], precision="int8"))
+    cluster = ray_service(plan, fleet, SETTINGS)["spec"]["rayClusterConfig"]
+    selector = cluster["workerGroupSpecs"][0]["template"]["spec"]["nodeSelector"]
+    assert selector["rack"] == "7"
+    assert len(selector) == 2
+
+
 def test_nodes_are_found_by_vendor_and_gpus() -> None:
     h100 = gpu_node("a", Gpus(product="H100-PCIe-80GB", count=4))
     mi300 = Node(name="b", vendor="AMD", cores=8, memory=GIB, gpus=(Gpus(product="MI300X"),))
