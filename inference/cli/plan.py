@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +18,7 @@ from inference.manifest.settings import REGISTRY, ManifestSettings
 from inference.plan.load import check_fleet, find_facts, read_fleet_file
 from inference.plan.make import plan_of
 from inference.plan.plan import Plan
-from inference.plan.planner import Choice, solve
+from inference.plan.planner import Choice, Facts, Solution, solve
 from inference.plan.simulation.simulate import (
     NUM_REQUESTS,
     ModelSimulation,
@@ -111,31 +113,30 @@ def plan(  # noqa: PLR0917  (the command line passes them by name)
     facts = find_facts(fleet)
     solution = solve(fleet, facts)
     made = plan_of(fleet, facts, solution)
-    simulations: list[ModelSimulation] = []
+    simulations = []
     if simulate_load:
-        recorded = None if trace is None else Recorded(read_trace(trace))
-        lengths = {
-            "prompt_tokens": parse_length(prompt_tokens, "--prompt-tokens"),
-            "output_tokens": parse_length(output_tokens, "--output-tokens"),
-        }
-
-        def load(choice: Choice) -> Workload:
-            return recorded or expected_load(
-                solution,
-                facts,
-                choice,
-                num_requests=num_requests,
-                request_rate=request_rate,
-                seed=seed,
-                **lengths,
-            )
-
-        simulations = list(simulate(solution, facts, load))
+        load = _load(
+            trace,
+            num_requests=num_requests,
+            request_rate=request_rate,
+            seed=seed,
+            prompt_tokens=parse_length(prompt_tokens, "--prompt-tokens"),
+            output_tokens=parse_length(output_tokens, "--output-tokens"),
+        )
+        simulations = list(simulate(solution, facts, partial(load, solution, facts)))
     _print(made, simulations, as_json)
     if output is not None:
         stem = "rack" if fleet_file is None else fleet_file.stem
         write_manifest(output, made, fleet, ManifestSettings(name or f"anynode-{stem}", registry))
     raise typer.Exit(INCOMPLETE if made.refusals else 0)
+
+
+def _load(trace: Path | None, **synthetic: Any) -> Callable[[Solution, Facts, Choice], Workload]:
+    """What each model is asked: the trace, or requests of the lengths and at the rate said."""
+    if trace is None:
+        return partial(expected_load, **synthetic)
+    recorded = Recorded(read_trace(trace))
+    return lambda solution, facts, choice: recorded
 
 
 def _print(made: Plan, simulations: list[ModelSimulation], as_json: bool) -> None:

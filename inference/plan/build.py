@@ -6,8 +6,6 @@ import math
 
 from inference.plan.devices import CORE_FLOPS_16BIT, CORE_OPS_INT8, socket_bandwidth
 from inference.plan.fit import (
-    MOST_SEQUENCES_CPU,
-    MOST_SEQUENCES_GPU,
     Fit,
     Running,
     context_of,
@@ -38,7 +36,7 @@ def model_plan(choice: Choice, facts: ModelFacts, rooms: Rooms) -> ModelPlan:
     way, fits = trial.way, [spot.fit for spot in trial.spots]
     how = running_of(model, facts, trial)
     on_gpus = way.kind in GPU_KINDS
-    most = MOST_SEQUENCES_GPU if on_gpus else MOST_SEQUENCES_CPU
+    most = fits[0].most_sequences
     return ModelPlan(
         name=model.name,
         kind=way.kind,
@@ -148,16 +146,14 @@ def why(choice: Choice) -> str:
     trial, model = choice.trial, choice.model
     assert trial is not None
     number, way = len(trial.spots), trial.way
-    what = (
-        f"{way.width} GPU{'s' * (way.width > 1)} each"
-        if way.kind in GPU_KINDS
-        else f"{way.num_cpus} cores each"
-    )
+    devices = words(way.kind)
+    if way.kind not in GPU_KINDS:
+        what = f"{way.num_cpus} cores of {devices}"
+    else:
+        what = f"{way.width} {devices if way.width > 1 else devices.removesuffix('s')}"
+    replicas = f"1 replica of {what} holds" if number == 1 else f"{number} replicas of {what} hold"
     total = sum(spot.fit.expected_sequences for spot in trial.spots)
-    said = (
-        f"{number} replica{'s' * (number > 1)} of {what} on {words(way.kind)} hold {total} usual "
-        f"sequences for {model.concurrency} expected"
-    )
+    said = f"{replicas} {total} sequences of a usual length, {model.concurrency} are expected"
     less = [each for each in choice.tried if each is not trial and each.way.kind == way.kind]
     narrower = {each.way.width: _held(each) for each in less if each.way.width < way.width}
     if narrower:

@@ -8,9 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pydantic import ByteSize
+
 from inference.plan.devices import find_gpu
 from inference.plan.fit import context_of
-from inference.plan.fleet import GPU_KINDS, DeviceKind, Fleet, Model, Node
+from inference.plan.fleet import (
+    GPU_KINDS,
+    DeviceKind,
+    Fleet,
+    Gpus,
+    Model,
+    Node,
+    Precision,
+)
 from inference.plan.model_facts import ModelFacts
 from inference.plan.plan import Change
 from inference.plan.planner import Choice
@@ -18,10 +28,18 @@ from inference.plan.rooms import alike, carries, kind_of_cpus, kind_of_gpus
 from inference.plan.ways import kinds_for
 
 CONTEXT_STEP = 256  # contexts are named in multiples of this
-NARROWER = {"auto": ("int8", "int4"), "float32": ("bfloat16", "int8", "int4")}
-FEWER_BITS = ("int8", "int4")
+FEWER_BITS: dict[Precision, tuple[Precision, ...]] = {
+    "float32": ("bfloat16", "int8", "int4"),
+    "fp8": ("int4",),
+    "int8": ("int4",),
+    "int4": (),
+}
 NEW_NODES = (1, 4)
 MOST_KINDS = 2
+GPU_COUNTS = (1, 2, 4, 8)
+NEW_MACHINE = Node(
+    name="gpus", cores=128, sockets=2, memory=ByteSize(10**12), gpus=(Gpus(product="H100"),)
+)
 
 
 def apply_change(fleet: Fleet, change: Change) -> Fleet:
@@ -47,15 +65,16 @@ def proposals(fleet: Fleet, choice: Choice, facts: ModelFacts) -> Iterator[Chang
         yield _of(model, "cache_8bit", True, "keep keys and values in 8 bits")
     yield from _shorter(model, facts)
     if not facts.shape.quantized:
-        for precision in NARROWER.get(model.precision, FEWER_BITS):
-            if model.precision not in FEWER_BITS or precision == "int4" != model.precision:
-                yield _of(model, "precision", precision, f"hold weights as {precision}")
+        for precision in FEWER_BITS.get(model.precision, ("int8", "int4")):
+            yield _of(model, "precision", precision, f"hold weights as {precision}")
     if on_gpus and not model.across_nodes:
         sentence = "let a replica's GPUs be on several nodes, which is several times slower"
         yield _of(model, "across_nodes", True, sentence)
     yield from _pins(model)
     yield from _less(choice)
     yield from _more_nodes(fleet, model)
+    if on_gpus:
+        yield from _wider_nodes(fleet, model)
 
 
 def _of(model: Model, field: str, value: Any, sentence: str) -> Change:
@@ -91,6 +110,8 @@ def _less(choice: Choice) -> Iterator[Change]:
     if model.replicas != "auto" and len(trial.spots) < model.replicas:
         number = len(trial.spots)
         yield _of(model, "replicas", number, f"be content with {number} replicas")
+    if model.replicas != "auto":
+        yield _of(model, "replicas", "auto", "let there be as many replicas as it needs")
     held = sum(spot.fit.expected_sequences for spot in trial.spots)
     if held < model.concurrency:
         yield _of(model, "concurrency", held, f"expect {held} requests at once")
@@ -100,13 +121,28 @@ def _more_nodes(fleet: Fleet, model: Model) -> Iterator[Change]:
     """More machines of a kind that is there already and that the model may be on."""
     for number in NEW_NODES:
         for node in _usable(fleet, model)[:MOST_KINDS]:
-            name = f"{node.name}-more"
-            if name in [each.name for each in fleet.nodes]:
-                continue
-            more = node.model_dump(exclude_defaults=True) | {"name": name, "count": number}
-            more.pop("head", None)
             machines = f"{number} more machine{'s' * (number > 1)} like {node.name}"
-            yield Change("nodes", more, f"add {machines}")
+            yield from _added(fleet, node, f"{node.name}-more", f"add {machines}", count=number)
+
+
+def _wider_nodes(fleet: Fleet, model: Model) -> Iterator[Change]:
+    """A machine with more GPUs than any has, of a product that is there, or of a usual one."""
+    there = [node for node in _usable(fleet, model) if node.gpus]
+    for like in (*there[:1], NEW_MACHINE.model_copy(update={"labels": model.labels})):
+        least = like.gpus[0].count + 1 if like in there else 1
+        for count in GPU_COUNTS:
+            if count >= least:
+                gpus = like.gpus[0].model_copy(update={"count": count})
+                sentence = f"add a machine with {count} {gpus.product}"
+                how = {"gpus": [gpus.model_dump(exclude_defaults=True)]}
+                yield from _added(fleet, like, f"{like.name}-wider", sentence, **how)
+
+
+def _added(fleet: Fleet, like: Node, name: str, sentence: str, **how: Any) -> Iterator[Change]:
+    """A node at the end of the file, unless its name is taken."""
+    if name not in [node.name for node in fleet.nodes]:
+        same = like.model_dump(exclude_defaults=True, exclude={"head", "count"})
+        yield Change("nodes", {**same, "name": name, **how}, sentence)
 
 
 def _usable(fleet: Fleet, model: Model) -> list[Node]:

@@ -84,6 +84,12 @@ def tokens_of(model: Model, facts: ModelFacts) -> int:
     return min(model.tokens or context, context)
 
 
+def most_sequences(model: Model, kind: DeviceKind) -> int:
+    """That one replica runs at once, however short: args' batch_size, where it is said."""
+    usual = MOST_SEQUENCES_GPU if kind in GPU_KINDS else MOST_SEQUENCES_CPU
+    return int(model.args.get("batch_size", usual))
+
+
 def running(model: Model, facts: ModelFacts, kind: DeviceKind) -> Running | Unfit:
     """How the model would run on a kind of device."""
     on_gpus = kind in GPU_KINDS
@@ -161,12 +167,13 @@ def on_gpus(model: Model, facts: ModelFacts, width: int, memory_bytes: int) -> F
             f"{gib(usable)} ({share:.0%} of {gib(memory_bytes)})"
         )
     per_token = wants.kv_bytes / context
+    most = most_sequences(model, "nvidia_gpu")
     return Fit(
         DeviceBytes(wants.weight_bytes, room, OVERHEAD_BYTES),
         per_token,
-        min(MOST_SEQUENCES_GPU, room // wants.kv_bytes),
-        min(MOST_SEQUENCES_GPU, int(room // (per_token * tokens_of(model, facts)))),
-        MOST_SEQUENCES_GPU,
+        min(most, room // wants.kv_bytes),
+        min(most, int(room // (per_token * tokens_of(model, facts)))),
+        most,
     )
 
 
@@ -177,7 +184,8 @@ def on_cpus(model: Model, facts: ModelFacts, kind: DeviceKind, memory_bytes: int
         return how
     context = context_of(model, facts)
     weights = round(facts.shape.weight_bytes * CPU_WEIGHT_SHARES[how.precision])
-    useful = min(MOST_SEQUENCES_CPU, model.concurrency) * context * how.kv_bytes_per_token
+    most = most_sequences(model, kind)
+    useful = min(most, model.concurrency) * context * how.kv_bytes_per_token
     room = memory_bytes - weights - CPU_OVERHEAD_BYTES
     budget = kv_budget(round(useful), None, max(0, room))
     one = context * how.kv_bytes_per_token
@@ -191,9 +199,9 @@ def on_cpus(model: Model, facts: ModelFacts, kind: DeviceKind, memory_bytes: int
     return Fit(
         DeviceBytes(weights, budget, CPU_OVERHEAD_BYTES),
         how.kv_bytes_per_token,
-        min(MOST_SEQUENCES_CPU, int(budget // one)),
-        min(MOST_SEQUENCES_CPU, int(budget // usual)),
-        MOST_SEQUENCES_CPU,
+        min(most, int(budget // one)),
+        min(most, int(budget // usual)),
+        most,
     )
 
 

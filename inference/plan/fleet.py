@@ -9,8 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import ByteSize, Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import (
+    ByteSize,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from inference.args import ALIASES, ApplicationArgs
 from inference.part import Part
 
 Vendor = Literal["INTEL", "AMD"]  # of a node's CPUs: the words of `target_device`
@@ -24,6 +33,30 @@ GPU_KINDS: tuple[DeviceKind, ...] = ("nvidia_gpu", "amd_gpu")
 CPU_KINDS: tuple[DeviceKind, ...] = ("intel_cpu", "amd_cpu")
 
 Precision = Literal["auto", "float32", "bfloat16", "float16", "fp8", "int8", "int4"]
+
+# Arguments of an application that follow from a plan, and what to set instead.
+PLANNED = {
+    "model_name": "set source",
+    "served_model_name": "set name",
+    "max_model_len": "set context",
+    "data_type": "set precision",
+    "load_in_8bit": "set precision: fp8",
+    "load_in_4bit": "set precision: int4",
+    "cache_8bit": "set cache_8bit beside args",
+    "gpu_count": "set tensor_parallel_size",
+    "pipeline_parallel_size": "leave it out",
+    "across_nodes": "set across_nodes beside args",
+    "replicas_per_gpu": "leave it out, GPUs are given whole",
+    "kv_cache_bytes": "leave it out",
+    "cpu_offload_gb": "leave it out",
+    "engine": "set engine beside args",
+    "target_device": "set device",
+    "vllm_device": "set device",
+    "num_threads": "set num_cpus",
+    "replicas_per_socket": "set num_cpus",
+    "label_selector": "set labels",
+    "hf_token": "set HF_TOKEN in the environment; a file can be read by others",
+}
 
 HEAD_CORES = 4  # of the head, for Ray's own processes and the proxy: what the seed's head keeps
 
@@ -107,6 +140,21 @@ class Model(Part):
     across_nodes: bool = False  # a replica's GPUs may be on several nodes
     labels: dict[str, str] = Field(default_factory=dict)  # nodes must carry these
     args: dict[str, Any] = Field(default_factory=dict)  # more of the application's arguments
+
+    @field_validator("args")
+    @classmethod
+    def _known_arguments(cls, given: dict[str, Any]) -> dict[str, Any]:
+        for name in given:
+            if ALIASES.get(name, name) in PLANNED:
+                raise ValueError(f"'{name}' is decided here: {PLANNED[ALIASES.get(name, name)]}")
+        try:
+            ApplicationArgs.model_validate({"model_name": "any", **given})
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            text = first["msg"].removeprefix("Value error, ")
+            raise ValueError(f"{place}: {text}" if place else text) from error
+        return given
 
     @property
     def route_prefix(self) -> str:

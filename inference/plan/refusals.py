@@ -42,13 +42,14 @@ def _missing(choice: Choice) -> int:
 
 
 def _enough(fleet: Fleet, facts: Facts, solution: Solution, number: int) -> Iterator[Change]:
-    """Changes after which the model is served and no other is served less; one for each field."""
-    choice, fields = solution.choices[number], set[str]()
+    """Changes after which the model is served and no other is served less; one for each subject."""
+    choice, subjects = solution.choices[number], set[str]()
     for change in proposals(fleet, choice, facts[choice.model.source]):
-        if change.field not in fields and _helps(fleet, facts, solution, number, change):
-            fields.add(change.field)
+        subject = change.value["name"] if change.field == "nodes" else change.field
+        if subject not in subjects and _helps(fleet, facts, solution, number, change):
+            subjects.add(subject)
             yield change
-            if len(fields) == MOST_CHANGES:
+            if len(subjects) == MOST_CHANGES:
                 return
 
 
@@ -120,11 +121,9 @@ def _nowhere(
         return f"the fleet has none{labels}"
     of_kind = [way for way in possible if way.kind == kind]
     if not of_kind:
-        widest = widths(model, facts)
-        return (
-            f"a replica needs {' or '.join(map(str, widest))} GPUs of one node, and the most that "
-            "one has is fewer"
-        )
+        asked = " or ".join(map(str, widths(model, facts)))
+        most = max(gpus.count for room in rooms for gpus in room.node.gpus)
+        return f"a replica needs {asked} GPUs of one node, and the most that one has is {most}"
     tried = [
         on_gpus(model, facts, way.width, max(sizes))
         if kind in GPU_KINDS

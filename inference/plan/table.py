@@ -25,7 +25,7 @@ def show(plan: Plan, console: Console) -> None:
         console.print(_free(plan.free))
     for refusal in plan.refusals:
         console.print()
-        console.print(_refusal(refusal))
+        console.print(_refusal(refusal, placed=plan.model(refusal.model) is not None))
 
 
 def _model(model: ModelPlan) -> Table:
@@ -96,10 +96,12 @@ def _free(free: tuple[NodeFree, ...]) -> Table:
     return table
 
 
-def _refusal(refusal: Refusal) -> Text:
+def _refusal(refusal: Refusal, *, placed: bool) -> Text:
     text = Text()
     text.append(f"{refusal.model} ", style="bold red")
-    what = "found no place for all of it" if refusal.missing_replicas else "holds too little"
+    what = "holds too little"
+    if refusal.missing_replicas:
+        what = "found a place for some of it" if placed else "found no place"
     text.append(f"{what}: {refusal.reason}.")
     for change in refusal.changes:
         value = f": {_yaml(change.value)}" if change.field != "nodes" else ""

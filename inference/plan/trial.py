@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from inference.plan.devices import Gpu
 from inference.plan.fit import HOST_BYTES_PER_PROCESS, Fit, Unfit, on_cpus, on_gpus
 from inference.plan.fleet import GPU_KINDS, Model
 from inference.plan.model_facts import ModelFacts
@@ -124,7 +125,7 @@ class _Trying:
         way, node = self._way, room.node
         if way.kind in GPU_KINDS:
             for entry, (gpu, free) in enumerate(zip(room.gpus, room.free_gpus, strict=True)):
-                if kind_of_gpus(gpu) == way.kind and len(free) >= (way.width, 1)[way.across_nodes]:
+                if kind_of_gpus(gpu) == way.kind and len(free) >= way.gpus_of_a_node:
                     size = gpu.memory_bytes
                     yield entry, size, (-size if way.roomy else size, len(free))
         elif kind_of_cpus(node) == way.kind and sum(room.cores) >= way.num_cpus:
@@ -157,10 +158,11 @@ class _Trying:
 
     def _take_across(self, place: _Place, number: int) -> Spot | None:
         """GPUs of one product from as few nodes as hold so many, those with most free first."""
-        product = self._rooms[number].node.gpus[place.entry].product
-        tried = dict(self.changed)
+        room = self._rooms[number]
+        product, gpu = room.node.gpus[place.entry].product, room.gpus[place.entry]
+        tried, first = dict(self.changed), place.entry
         devices: list[tuple[int, int]] = []
-        for free, holder, entry in self._holders(product):
+        for free, holder, entry in self._holders(product, gpu):
             wanted = min(free, self._way.width - len(devices))
             room = tried.get(holder, self._rooms[holder]).copy()
             # The replica's own process is with its first GPU.
@@ -168,22 +170,23 @@ class _Trying:
             memory = HOST_BYTES_PER_PROCESS * (wanted + (not devices))
             taken = room.take_gpus(entry, wanted, wanted + own, memory)
             if taken is not None:
+                first = first if devices else entry
                 tried[holder] = room
                 devices += [(holder, index) for index in taken]
             if len(devices) == self._way.width:
                 self.changed.update(tried)
-                first = self._rooms[devices[0][0]].node.gpus
-                own = next(i for i, gpus in enumerate(first) if gpus.product == product)
-                return Spot(tuple(devices), own, place.fit)
+                return Spot(tuple(devices), first, place.fit)
         return None
 
-    def _holders(self, product: str) -> list[tuple[int, int, int]]:
-        """(free, room, entry) where there is a GPU of that product, the most first."""
+    def _holders(self, product: str, gpu: Gpu) -> list[tuple[int, int, int]]:
+        """(free, room, entry) where there are such GPUs, the most first."""
         found = []
         for base in self._rooms:
             room = self.changed.get(base.number, base)
+            if not carries(room.node, self._model.labels):
+                continue
             for entry, gpus in enumerate(room.node.gpus):
                 free = len(room.free_gpus[entry])
-                if gpus.product == product and free and carries(room.node, self._model.labels):
+                if free and (gpus.product, room.gpus[entry]) == (product, gpu):
                     found.append((free, room.number, entry))
         return sorted(found, key=lambda each: (-each[0], each[1]))

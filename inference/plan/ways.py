@@ -28,6 +28,11 @@ class Way:
     across_nodes: bool = False
 
     @property
+    def gpus_of_a_node(self) -> int:
+        """At least so many must be free on a node for it to take part."""
+        return 1 if self.across_nodes else self.width
+
+    @property
     def host_bytes(self) -> int:
         """Of a replica on GPUs, in its node's memory."""
         return HOST_BYTES_PER_PROCESS * (1 + self.width)
