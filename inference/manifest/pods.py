@@ -154,6 +154,8 @@ def _env(secrets: dict[str, names.SecretKey], store: str | None = None) -> list[
         # Replicas answer on the loop their port is read on: no hop between threads for each chunk.
         "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
+        # As long a node waits for a head that is being replaced, answering meanwhile.
+        "RAY_gcs_rpc_server_reconnect_timeout_s": "600",
         "HOME": HOME,
         **({} if store is None else {"HF_HOME": f"{store}/huggingface"}),
     }
