@@ -1,8 +1,8 @@
 """`python -m bench [tax] [batching] [roofline] …`: run the benchmarks named, or all of them.
 
 Prints Markdown: hardware, medians with their range over the rounds, and the ratios that matter,
-each taken within one run. All but the roofline are made with `anynode bench`'s own parts, whose
-full reports `--output` keeps.
+each taken within one run. All but the roofline and the drafts are made with `anynode bench`'s own
+parts, whose full reports `--output` keeps.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import client_capacity, decoder, scaling, serving_tax, static_batches
+from bench import client_capacity, decoder, scaling, serving_tax, speculation, static_batches
 from bench.models import random_model
 from bench.results import ratios, spread
 from inference.bench import environment
@@ -193,6 +193,27 @@ def roofline(order: Order) -> None:
     print()
 
 
+def drafts(order: Order) -> None:
+    """One sequence with and without speculation."""
+    model = random_model("1b")
+    answers = speculation.measure(model, rounds=order.rounds, num_threads=NUM_THREADS)
+    step_bytes = decoder.weight_bytes(model)
+    print(
+        f"## Speculation\n\nRandom 1.1 B model, int8; one sequence, {speculation.PROMPT_TOKENS} "
+        f"prompt tokens, {speculation.ANSWER_TOKENS} answer tokens.\n"
+    )
+    header("the text", "arm", "tokens/s", "of the roofline", "of decoded", "drafts right")
+    for (text, arm), mine in answers.items():
+        speeds = [each.sample.tokens_per_s for each in mine]
+        plain = [each.sample.tokens_per_s for each in answers[text, speculation.PLAIN]]
+        shares = [each.sample.tokens_per_s * step_bytes / each.sample.bytes_per_s for each in mine]
+        drafted = sum(each.num_draft_tokens for each in mine)
+        right = sum(each.num_accepted_tokens for each in mine)
+        share = f"{right} of {drafted}" if arm == speculation.DRAFTS else "-"
+        row(text, arm, spread(speeds), spread(shares), spread(ratios(speeds, plain)), share)
+    print()
+
+
 def header(*names: str) -> None:
     row(*names)
     row(*("---" for _ in names))
@@ -208,6 +229,7 @@ BENCHMARKS: dict[str, Callable[[Order], None]] = {
     "client": client,
     "batching": batching,
     "roofline": roofline,
+    "drafts": drafts,
 }
 
 if __name__ == "__main__":

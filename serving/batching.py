@@ -7,7 +7,8 @@ knows neither threads nor asyncio: `serving.step_thread` runs it on its own thre
 A sequence goes waiting → reading (prefill) → running (decode) → finished. It leaves `waiting` in
 order of arrival, as soon as a row and the KV memory for its *whole* answer are free: so nothing
 that runs is ever stopped for lack of memory. Reading and running alternate: after every decode
-step prompts may be read for as long as PREFILL_STALL_STEPS decode steps take, no longer.
+step prompts may be read for as long as PREFILL_STALL_STEPS decode steps take, no longer. A sequence
+that runs alone may get several tokens of one call, if `serving.speculation` has a draft for it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from serving.prefix_cache import MIN_TOKENS, PrefixCache, best_prefix
 from serving.request_limits import answer_length, check_token_ids
 from serving.sampling import RowSampler, sample
 from serving.sequence import Sequence
+from serving.speculation import Speculation
 from serving.step_model import Logits, StepModel
 from serving.tokenizer import Tokenizer
 from serving.types import Chunk, GenerateRequest, Occupancy, PromptInfo
@@ -45,12 +47,14 @@ class ContinuousBatcher:
         kv_cache_bytes: int,
         *,
         prefix_caching: bool = False,
+        speculation: Speculation | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._model = model
         self._tokenizer = tokenizer
         self._kv_bytes_total = kv_cache_bytes
         self._kv_bytes_used = 0
+        self._speculation = speculation
         self._clock = clock
         self._pace = PrefillPace()
         self._allowance = 0  # prompt tokens that may be read before the next decode step
@@ -112,11 +116,14 @@ class ContinuousBatcher:
         """See Batcher: steps here compute, and never wait."""
 
     def occupancy(self) -> Occupancy:
+        speculation = self._speculation
         return Occupancy(
             num_running=self._rows.num_used,
             num_waiting=len(self._waiting),
             kv_bytes_used=self._kv_bytes_used,
             kv_bytes_total=self._kv_bytes_total,
+            num_draft_tokens=speculation.num_draft_tokens if speculation else 0,
+            num_accepted_tokens=speculation.num_accepted_tokens if speculation else 0,
         )
 
     # -- one call of the model
@@ -129,7 +136,8 @@ class ContinuousBatcher:
             return self._prefill(self._next_to_read())
         if running:
             self._allowance = self._pace.allowance()
-            return self._decode(list(running))
+            alone = self._speculation if len(running) == 1 else None
+            return self._decode(list(running)) if alone is None else self._go_on(running[0], alone)
         return []
 
     def _admit(self) -> None:
@@ -227,6 +235,31 @@ class ContinuousBatcher:
             chunk = replace(chunk, prompt=self._prompt_info(sequence))
         return [(sequence, chunk)]
 
+    def _go_on(self, sequence: Sequence, speculation: Speculation) -> list[Output]:
+        """A step of the only running sequence: a draft verified, or a token decoded."""
+        began_s = self._clock()
+        draft = speculation.draft(sequence)
+        if not draft:
+            outputs = self._decode([sequence])
+            speculation.decoded(sequence, self._clock() - began_s)
+            return outputs
+        logits = speculation.verify(sequence, draft)
+        outputs = [(sequence, chunk) for chunk in self._accept(sequence, draft, logits)]
+        speculation.verified(sequence, draft, len(outputs), self._clock() - began_s)
+        return outputs
+
+    def _accept(self, sequence: Sequence, draft: list[int], logits: Logits) -> list[Chunk]:
+        """Tokens as decoding would choose them, as long as the draft had said the same."""
+        chunks: list[Chunk] = []
+        for row, drafted in enumerate([*draft, None]):
+            sequence.num_in_kv += 1
+            chunks += self._next_tokens(logits[row : row + 1], [sequence])
+            if chunks[-1].finish_reason:
+                self._finish(sequence)
+            if sequence.finished or sequence.last_token != drafted:
+                break
+        return chunks
+
     def _decode(self, running: list[Sequence]) -> list[Output]:
         began_s = self._clock()
         tokens = np.array([sequence.last_token for sequence in running], np.int64)
@@ -249,7 +282,7 @@ class ContinuousBatcher:
         logprobs = token_logprobs(raw, tokens, wanted, self._tokenizer)
         chunks = []
         for sequence, token, logprob in zip(sequences, tokens.tolist(), logprobs, strict=True):
-            sequence.last_token = token
+            sequence.answer_ids.append(token)
             chunks.append(sequence.answer.push(token, logprob))
         return chunks
 

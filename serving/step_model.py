@@ -6,7 +6,7 @@ call covers them without gaps; a sequence that is still reading its prompt may s
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -44,3 +44,18 @@ class StepModel(Protocol):
 
     def close(self) -> None:
         """Free everything; safe to call twice."""
+
+
+@runtime_checkable
+class DraftVerifier(StepModel, Protocol):
+    """A StepModel that can also read several next tokens of one row in a call."""
+
+    verify_sizes: tuple[int, ...]  # tokens a call takes the time of, ascending; empty: it cannot
+
+    def verify(self, token_ids: TokenIds, length: int) -> Logits:
+        """Append token_ids [T] to row 0, which holds `length` tokens; logits [T, vocab].
+
+        Promises, bit for bit, the logits and the KV that T calls of `decode` with these tokens
+        would give. T is at most the last of verify_sizes, and the row must have room for the next
+        of them: what lies behind the T tokens is overwritten. Valid until the next call.
+        """

@@ -126,3 +126,5 @@ class Occupancy:
     num_waiting: int = 0  # sequences that wait for a row or for KV memory
     kv_bytes_used: int = 0
     kv_bytes_total: int = 0
+    num_draft_tokens: int = 0  # verified since the engine was loaded, and how many were right
+    num_accepted_tokens: int = 0

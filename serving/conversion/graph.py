@@ -6,6 +6,7 @@ however big the model is.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ class Graph:
         for node in reversed(self.nodes):
             if needed.intersection(node.output):
                 kept.append(node)
-                needed.update(filter(None, node.input))
+                needed.update(_reads(node))
         self.nodes = kept[::-1]
         self.weights = {name: w for name, w in self.weights.items() if name in needed}
         inputs = [value for value in self._graph.input if value.name in needed]
@@ -146,3 +147,11 @@ class Graph:
             getattr(self._graph, field).extend(values)
         self._graph.ClearField("value_info")  # shapes that no longer hold
         onnx.save(self._model, self._target / GRAPH_FILE)
+
+
+def _reads(node: NodeProto) -> Iterator[str]:
+    """Names of values that the node needs, those that its branches take from outside included."""
+    yield from filter(None, node.input)
+    for attribute in node.attribute:
+        for inner in attribute.g.node:
+            yield from _reads(inner)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ MANIFEST_FILE = "anynode.json"
 GRAPH_FILE = "model.onnx"
 DATA_FILE = "model.onnx.data"  # the graph's weights
 FORMAT_VERSION = 1
+VERIFY_SIZES = (4, 8)  # tokens a draft is verified by; 8 cost a large model less than two steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Manifest:
     weight_bytes_per_step: int  # read by each decoding step, whatever the batch
     files: Mapping[str, int]  # name → size in bytes
     made_with: Mapping[str, str]  # distribution → version
+    verify_sizes: tuple[int, ...] = ()  # tokens of one row that a call can verify; none if it can't
     format_version: int = FORMAT_VERSION
 
 
@@ -68,7 +70,11 @@ def write_manifest(folder: Path, manifest: Manifest | EncoderManifest) -> None:
 def read_manifest(folder: Path) -> Manifest:
     """Raises ConfigError, with the way out, unless every file is there and whole."""
     manifest = _read(folder, Manifest)
-    return replace(manifest, eos_token_ids=tuple(manifest.eos_token_ids))
+    return replace(
+        manifest,
+        eos_token_ids=tuple(manifest.eos_token_ids),
+        verify_sizes=tuple(manifest.verify_sizes),
+    )
 
 
 def read_encoder_manifest(folder: Path) -> EncoderManifest:
@@ -83,7 +89,8 @@ def _read(folder: Path, kind: type[ManifestT]) -> ManifestT:
             folder,
             f"has format {values.get('format_version')}, this version reads {FORMAT_VERSION}",
         )
-    if set(values) != {field.name for field in fields(kind)}:
+    required = {field.name for field in fields(kind) if field.default is MISSING}
+    if not required <= set(values) <= {field.name for field in fields(kind)}:
         raise _unusable(folder, f"has a wrong {MANIFEST_FILE}")
     manifest = kind(**values)
     for name, size in manifest.files.items():

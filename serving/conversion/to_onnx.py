@@ -18,6 +18,7 @@ from serving.conversion.per_row_int8 import QUANTIZATION, quantize_products
 from serving.conversion.request import Converted, Request
 from serving.conversion.source import Checkpoint, read_checkpoint
 from serving.conversion.step_graph import has_window, make_step_graph
+from serving.conversion.verify_graph import add_verification
 from serving.conversion.workplace import Progress, Workplace, check_room, identity, workplace
 from serving.engines.onnx_decoder import OnnxDecoder
 
@@ -55,23 +56,26 @@ class _Rewritten:
     weight_bytes: int  # read by each step
     quantization: str
     windowed: bool  # whether some attention looks back a limited number of tokens only
+    verify_sizes: tuple[int, ...]
 
 
 def _quantize(checkpoint: Checkpoint, built: BuiltModel, data_type: str, made: Path) -> None:
-    rewritten = _rewrite(built.graph, made, data_type)
+    rewritten = _rewrite(built, made, data_type)
     write_manifest(made, _manifest(checkpoint, built, made, rewritten))
 
 
-def _rewrite(source: Path, target: Path, data_type: str) -> _Rewritten:
+def _rewrite(built: BuiltModel, target: Path, data_type: str) -> _Rewritten:
     """Rewrites the fp32 graph into `target`."""
-    with Graph(source, target) as graph:
+    with Graph(built.graph, target) as graph:
         make_step_graph(graph)
+        windowed = has_window(graph)
         if data_type == "int4":
             weight_bytes, quantization = quantize_to_int4(graph)
         else:
             weight_bytes, quantization = quantize_products(graph), QUANTIZATION
+        verify_sizes = add_verification(graph, built.head_dim)
         graph.save()
-        return _Rewritten(weight_bytes, quantization, has_window(graph))
+        return _Rewritten(weight_bytes, quantization, windowed, verify_sizes)
 
 
 def context_length(config: Mapping[str, Any], built: BuiltModel, windowed: bool) -> int:
@@ -101,6 +105,7 @@ def _manifest(
         weight_bytes_per_step=rewritten.weight_bytes,
         files={path.name: path.stat().st_size for path in sorted(made.iterdir())},
         made_with={name: version(name) for name in MADE_WITH},
+        verify_sizes=rewritten.verify_sizes,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from serving.conversion.manifest import converted_folder
+from serving.conversion.manifest import VERIFY_SIZES, conversion_command, converted_folder
 from serving.engine import nearest
 from serving.errors import ConfigError
 from serving.step_model import StepModel
@@ -17,7 +17,9 @@ from serving.stepped_engine import SteppedEngine
 from serving.types import EngineSettings
 
 PREFIX_CACHING = "enable_prefix_caching"
-OPTIONS = {PREFIX_CACHING: True}
+NUM_SPECULATIVE_TOKENS = "num_speculative_tokens"
+MOST_SPECULATIVE_TOKENS = VERIFY_SIZES[-1] - 1  # the model's own next token takes a place too
+OPTIONS = {PREFIX_CACHING: True, NUM_SPECULATIVE_TOKENS: MOST_SPECULATIVE_TOKENS}
 DATA_TYPES = ("auto", "int8", "int4")  # auto: the finest that has been converted
 
 
@@ -32,20 +34,29 @@ class OnnxEngine(SteppedEngine):
                 "data_type: int8",
                 param="data_type",
             )
-        self.prefix_caching = checked_options(settings.engine_kwargs)[PREFIX_CACHING]
+        options = checked_options(settings.engine_kwargs)
+        self.prefix_caching = options[PREFIX_CACHING]
+        self.num_speculative_tokens = options[NUM_SPECULATIVE_TOKENS]
 
     def open_model(self) -> StepModel:
         from serving.engines.onnx_decoder import OnnxDecoder
 
-        return OnnxDecoder(
-            converted_folder(self.settings.model_source, "onnx", self.settings.data_type),
+        folder = converted_folder(self.settings.model_source, "onnx", self.settings.data_type)
+        decoder = OnnxDecoder(
+            folder,
             num_rows=self.settings.max_num_seqs + 1,
             max_model_len=self.settings.max_model_len,
             num_threads=self.settings.num_threads,
         )
+        if not decoder.verify_sizes:
+            self.no_drafts = (
+                f"{folder} was converted by an earlier version, or its model has parts whose drafts"
+                f" cannot be verified to the bit; to find out, run `{conversion_command(folder)}`"
+            )
+        return decoder
 
 
-def checked_options(engine_kwargs: Mapping[str, Any]) -> dict[str, bool]:
+def checked_options(engine_kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Our defaults with what the operator set; raises ConfigError naming what is wrong."""
     for key, value in engine_kwargs.items():
         if key not in OPTIONS:
@@ -54,8 +65,13 @@ def checked_options(engine_kwargs: Mapping[str, Any]) -> dict[str, bool]:
                 f"{nearest(key, list(OPTIONS))}; it has {' and '.join(OPTIONS)}",
                 param="engine_kwargs",
             )
-        if not isinstance(value, bool):
+        if type(value) is not type(OPTIONS[key]) or not 0 <= value <= MOST_SPECULATIVE_TOKENS:
+            kind = (
+                "true or false"
+                if key == PREFIX_CACHING
+                else f"a number from 0 (off) to {MOST_SPECULATIVE_TOKENS}"
+            )
             raise ConfigError(
-                f"engine_kwargs: {key} is true or false, not {value!r}", param="engine_kwargs"
+                f"engine_kwargs: {key} is {kind}, not {value!r}", param="engine_kwargs"
             )
     return {**OPTIONS, **engine_kwargs}

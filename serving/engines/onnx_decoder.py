@@ -7,6 +7,9 @@ without padding, and a row's answer never depends on its neighbours.
 Chunks of a prompt give bit for bit what the whole prompt gives, as long as each has two tokens or
 more: a single position takes another kernel, whose sums round differently. So callers never leave a
 last chunk of one token (a prompt of one token is fine).
+
+A draft is verified by the kernels that decode, each position being a row to them, so its logits and
+what it leaves in the KV memory are bit for bit those of decoding (`conversion.verify_graph`).
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from serving.kv_pages import KvPages, kv_pages
 from serving.step_model import Logits, TokenIds
 
 INPUTS = ("input_ids", "seqlens_k", "total_sequence_length", "logit_positions")
+ONE_ROW = "one_row"  # an input of graphs that can verify
 BYTES = 4  # of a float32
 
 KvArray = npt.NDArray[np.float32]
@@ -50,6 +54,10 @@ class _Call:
     total_sequence_length: Lengths  # [], tokens of the longest row after the call
     logit_positions: TokenIds  # [K] among the B * T positions
     logits: Logits  # [K, vocab]
+    one_row: npt.NDArray[np.bool_]  # [], whether the B positions are one row's next ones
+
+
+PLAIN, VERIFYING = np.array(False), np.array(True)
 
 
 class OnnxDecoder:
@@ -63,12 +71,14 @@ class OnnxDecoder:
         self.num_rows: int = num_rows
         self.max_model_len: int = model_len(manifest.max_model_len, max_model_len)
         self.vocab_size: int = manifest.vocab_size
+        self.verify_sizes: tuple[int, ...] = manifest.verify_sizes
         token_floats = manifest.num_kv_heads * manifest.head_dim
         self.kv_bytes_per_token: int = 2 * manifest.num_layers * token_floats * BYTES
         self._session: Any = open_session(folder, manifest.files, num_threads)
         self._kv = _kv_memories(manifest, num_rows, self.max_model_len)
         self._logits = np.empty((num_rows, self.vocab_size), np.float32)
         self._steps: dict[int, tuple[_Call, Any]] = {}  # by batch size, bound once
+        self._verifications: dict[int, tuple[_Call, Any]] = {}  # by their size, bound once
 
     def prefill(self, row: int, token_ids: TokenIds, start: int, *, all_logits: bool) -> Logits:
         """See StepModel; a chunk after `start` > 0 must have two tokens or more."""
@@ -81,6 +91,7 @@ class OnnxDecoder:
             total_sequence_length=np.array(start + count, np.int32),
             logit_positions=positions,
             logits=np.empty((len(positions), self.vocab_size), np.float32),
+            one_row=PLAIN,
         )
         self._session.run_with_iobinding(self._bind(call, row))
         return call.logits
@@ -89,7 +100,7 @@ class OnnxDecoder:
         """See StepModel."""
         batch = len(token_ids)
         if batch not in self._steps:
-            self._steps[batch] = self._new_step(batch)
+            self._steps[batch] = self._new_step(self._logits[:batch], PLAIN)
         call, binding = self._steps[batch]
         call.input_ids[:, 0] = token_ids
         call.seqlens_k[:] = lengths
@@ -97,6 +108,21 @@ class OnnxDecoder:
         assert total <= self.max_model_len, "the caller let a sequence outgrow its row"
         self._session.run_with_iobinding(binding)
         return call.logits
+
+    def verify(self, token_ids: TokenIds, length: int) -> Logits:
+        """See DraftVerifier."""
+        count = len(token_ids)
+        size = next(size for size in self.verify_sizes if size >= count)
+        assert length + size <= self.max_model_len, "the caller drafted more than the row holds"
+        if size not in self._verifications:
+            logits = np.empty((size, self.vocab_size), np.float32)
+            self._verifications[size] = self._new_step(logits, VERIFYING)
+        call, binding = self._verifications[size]
+        call.input_ids[:, 0] = np.pad(token_ids, (0, size - count))
+        call.seqlens_k[:] = np.arange(length, length + size)
+        call.total_sequence_length[...] = length + size
+        self._session.run_with_iobinding(binding)
+        return call.logits[:count]
 
     def move_row(self, source: int, target: int, length: int) -> None:
         for kv in self._kv:
@@ -109,16 +135,20 @@ class OnnxDecoder:
     def close(self) -> None:
         """Frees weights and KV memory; logits given out before stay valid."""
         self._steps.clear()
+        self._verifications.clear()
         self._session = None
         self._kv = ()  # the last view of a mapping frees it
 
-    def _new_step(self, batch: int) -> tuple[_Call, Any]:
+    def _new_step(self, logits: Logits, one_row: npt.NDArray[np.bool_]) -> tuple[_Call, Any]:
+        """A call of as many single positions as there is room for their logits, in row 0 and on."""
+        batch = len(logits)
         call = _Call(
             input_ids=np.zeros((batch, 1), np.int64),
             seqlens_k=np.zeros(batch, np.int32),
             total_sequence_length=np.zeros((), np.int32),
             logit_positions=np.arange(batch),
-            logits=self._logits[:batch],
+            logits=logits,
+            one_row=one_row,
         )
         return call, self._bind(call, 0)
 
@@ -128,10 +158,11 @@ class OnnxDecoder:
         The binding holds addresses only: the call must outlive its use.
         """
         binding = self._session.io_binding()
-        for name in INPUTS:
+        for name in (*INPUTS, ONE_ROW) if self.verify_sizes else INPUTS:
             _bind_input(binding, name, getattr(call, name))
+        num_rows = 1 if call.one_row else len(call.input_ids)
         for kv in self._kv:
-            rows = kv.array[first_row : first_row + len(call.input_ids)]
+            rows = kv.array[first_row : first_row + num_rows]
             _bind_input(binding, kv.past, rows)
             _bind_output(binding, kv.present, rows)
         _bind_output(binding, "logits", call.logits)

@@ -46,6 +46,12 @@ WAITING = Metric("gauge", "vllm:num_requests_waiting", "Requests that wait for t
 KV_USAGE = Metric("gauge", "vllm:kv_cache_usage_perc", "KV cache in use; 1 is all of it")
 PROMPT_TOKENS = Metric("counter", "vllm:prompt_tokens", "Prompt tokens processed")
 GENERATION_TOKENS = Metric("counter", "vllm:generation_tokens", "Tokens generated")
+DRAFT_TOKENS = Metric(
+    "counter", "vllm:spec_decode_num_draft_tokens", "Tokens guessed ahead, and verified"
+)
+ACCEPTED_TOKENS = Metric(
+    "counter", "vllm:spec_decode_num_accepted_tokens", "Tokens guessed ahead that were right"
+)
 SUCCESS = Metric(
     "counter", "vllm:request_success", "Choices finished, by reason", "finished_reason"
 )
@@ -81,6 +87,8 @@ METRICS = (
     KV_USAGE,
     PROMPT_TOKENS,
     GENERATION_TOKENS,
+    DRAFT_TOKENS,
+    ACCEPTED_TOKENS,
     SUCCESS,
     QUEUE_TIME,
     FIRST_TOKEN,
@@ -152,6 +160,7 @@ class FaceMetrics:
 
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = sinks
+        self._known = Occupancy()
 
     def busy(self, num_running: int, num_waiting: int, occupancy: Occupancy) -> None:
         """How full the replica is now."""
@@ -161,6 +170,10 @@ class FaceMetrics:
             sink.set(RUNNING, num_running)
             sink.set(WAITING, num_waiting)
             sink.set(KV_USAGE, usage)
+        # An engine counts from when it was loaded, sinks what is new.
+        self.add(DRAFT_TOKENS, occupancy.num_draft_tokens - self._known.num_draft_tokens)
+        self.add(ACCEPTED_TOKENS, occupancy.num_accepted_tokens - self._known.num_accepted_tokens)
+        self._known = occupancy
 
     def add(self, metric: Metric, value: float, label: str | None = None) -> None:
         """Count `value` more."""

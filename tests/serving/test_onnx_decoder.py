@@ -81,6 +81,49 @@ def test_decoding_goes_on_where_prefill_stopped(decoder):
     assert np.abs(step - whole).max() < 0.1 * whole.std()
 
 
+def kv_of(decoder: OnnxDecoder, row: int, length: int) -> list[np.ndarray]:
+    return [kv.array[row, :, :length].copy() for kv in decoder._kv]
+
+
+@pytest.mark.parametrize("length", [1, 40, 127, 128, 1900])
+@pytest.mark.parametrize("count", [1, 4, 5, 8])
+def test_verifying_gives_what_decoding_gives(decoder, length, count):
+    """Logits and what is left in the row, whatever stood behind the row's end before."""
+    tokens = prompt(length + count, seed=length)
+    read(decoder, 0, tokens[:length])
+    decoded = [
+        decoder.decode(tokens[place : place + 1], np.array([place]))[0].copy()
+        for place in range(length, length + count)
+    ]
+    left = kv_of(decoder, 0, length + count)
+    for kv in decoder._kv:
+        kv.array[0, :, length:] = 1e3
+    np.testing.assert_array_equal(decoder.verify(tokens[length:], length), np.stack(decoded))
+    for array, expected in zip(kv_of(decoder, 0, length + count), left, strict=True):
+        np.testing.assert_array_equal(array, expected)
+
+
+def test_verifying_touches_no_other_row(decoder):
+    for row in range(3):
+        read(decoder, row, prompt(50, seed=row))
+    others = kv_of(decoder, 1, MAX_MODEL_LEN) + kv_of(decoder, 2, MAX_MODEL_LEN)
+    decoder.verify(prompt(8, seed=9), 50)
+    for array, expected in zip(
+        kv_of(decoder, 1, MAX_MODEL_LEN) + kv_of(decoder, 2, MAX_MODEL_LEN), others, strict=True
+    ):
+        np.testing.assert_array_equal(array, expected)
+
+
+def test_what_was_rejected_is_overwritten(decoder):
+    tokens = prompt(60)
+    read(decoder, 0, tokens)
+    expected = [decoder.decode(np.array([7]), np.array([60]))[0].copy()]
+    expected.append(decoder.decode(np.array([8]), np.array([61]))[0].copy())
+    read(decoder, 0, tokens)
+    np.testing.assert_array_equal(decoder.verify(np.array([7, 99, 98, 97]), 60)[0], expected[0])
+    np.testing.assert_array_equal(decoder.decode(np.array([8]), np.array([61]))[0], expected[1])
+
+
 def test_a_moved_row_keeps_its_answers(decoder):
     tokens = prompt(60)
     read(decoder, 0, tokens)

@@ -23,6 +23,7 @@ MANIFEST = Manifest(
     weight_bytes_per_step=1000,
     files={"model.onnx": 3},
     made_with={"onnx": "1.23.2"},
+    verify_sizes=(4, 8),
 )
 
 
@@ -37,6 +38,21 @@ def folder(tmp_path: Path) -> Path:
 
 def test_it_is_read_as_it_was_written(folder):
     assert read_manifest(folder) == MANIFEST
+
+
+def test_one_of_an_earlier_version_cannot_verify(folder):
+    values = json.loads((folder / "anynode.json").read_text())
+    del values["verify_sizes"]
+    (folder / "anynode.json").write_text(json.dumps(values))
+    assert read_manifest(folder) == replace(MANIFEST, verify_sizes=())
+
+
+def test_an_entry_that_is_missing_is_refused(folder):
+    values = json.loads((folder / "anynode.json").read_text())
+    del values["head_dim"]
+    (folder / "anynode.json").write_text(json.dumps(values))
+    with pytest.raises(ConfigError, match=r"a wrong anynode\.json"):
+        read_manifest(folder)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format_version": 1}'])

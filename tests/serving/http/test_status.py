@@ -17,6 +17,7 @@ from serving.errors import ConfigError
 from serving.http import FaceSettings, ReplicaFace
 from serving.http.auth import ApiKeys
 from serving.resources import CpuUse, one_replica
+from serving.types import Occupancy
 from tests.serving.http.fakes import FakeEngine
 from tests.serving.http.live import MODEL, live
 
@@ -132,6 +133,17 @@ def test_a_model_answers_to_all_its_names(replica):
     assert httpx.get(f"{replica.base_url}/models/org/model").status_code == 200
     answer = httpx.post(f"{replica.base_url}/chat/completions", json={**CHAT, "model": "alias"})
     assert answer.json()["model"] == MODEL
+
+
+def test_drafts_are_counted_once():
+    engine = FakeEngine()
+    with live(engine) as running:
+        for num_draft, num_accepted in ((7, 5), (7, 5), (21, 12)):
+            drafts = {"num_draft_tokens": num_draft, "num_accepted_tokens": num_accepted}
+            engine.occupancy = lambda drafts=drafts: Occupancy(**drafts)
+            seen = metrics(running)
+            assert seen["vllm:spec_decode_num_draft_tokens_total"] == num_draft
+            assert seen["vllm:spec_decode_num_accepted_tokens_total"] == num_accepted
 
 
 def test_requests_are_counted(replica):
