@@ -28,7 +28,7 @@ class DeviceBytes:
     """Memory that a replica takes on each of its devices."""
 
     weights: int
-    kv_cache: int  # of as many tokens as `max_num_seqs` sequences of `context` need, if they fit
+    kv_cache: int  # on GPUs all that is left, on CPUs what expected sequences can need
     overhead: int  # activations, graphs, the driver; a process of its own on CPUs
 
     @property

@@ -125,6 +125,19 @@ def test_no_hub_is_explained() -> None:
         of_hub(NAME, endpoint=gone)
 
 
+def test_the_hub_is_the_one_that_its_library_is_set_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = {"metadata": {"total_size": 1000}}
+    bodies = {f"{BASE}/config.json": CONFIG, f"{BASE}/model.safetensors.index.json": index}
+    with serving(routes(bodies)) as hub:
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+        assert model_facts(NAME).shape.weight_bytes == 1000
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        with pytest.raises(ConfigError, match="HF_HUB_OFFLINE is set"):
+            model_facts(NAME)
+    assert len(hub.asked) == 2
+
+
 def test_names_that_are_nowhere_are_refused_without_asking() -> None:
     with pytest.raises(ConfigError, match="there is no folder"):
         model_facts("models/no-such-model")

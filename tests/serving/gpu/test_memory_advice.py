@@ -46,7 +46,7 @@ def test_needs_add_up():
         ({"pipeline_parallel_size": 2}, 0.5, 0.5),
         ({"tensor_parallel_size": 16}, 1 / 16, 1 / 8),  # heads beyond the eighth are copies
         ({"load_in_8bit": True}, 0.55, 1),
-        ({"data_type": "float"}, 2, 1),
+        ({"data_type": "float"}, 2, 2),  # the cache is kept in the same type
         ({"cache_8bit": True}, 1, 0.5),
         ({"max_model_len": 2048}, 1, 0.25),
     ],
