@@ -5,6 +5,7 @@
 #   make test                      the whole test suite
 #   make test-vllm                 the real vLLM on this CPU, in an environment of its own
 #   make test-engines              the other engines that need environments of their own
+#   make test-images               builds the images for CPUs and starts them (root, no daemon)
 #   make test-gpu                  vLLM on this machine's GPUs (docs/gpu.md)
 #   make bench                     measure this machine
 #   make bench-cpu                 every engine on this CPU, its peers and the roofline
@@ -37,6 +38,11 @@ check: .venv/dev.installed
 
 test: .venv/dev.installed browser
 	$(PY) -m pytest $(ARGS)
+
+# Takes some minutes: Debian's base and two images, nothing of it kept.
+.PHONY: test-images
+test-images: .venv/dev.installed
+	ANYNODE_TEST_IMAGES=1 $(PY) -m pytest tests/images $(ARGS)
 
 # Pages are looked at in a real browser: the system's own, installed if this user may.
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable

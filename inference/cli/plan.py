@@ -13,6 +13,8 @@ from rich.console import Console
 
 from inference.bench.prompts.lengths import FORMS, parse_length
 from inference.bench.trace import read_trace
+from inference.cli.plan_output import write_manifest
+from inference.manifest.settings import REGISTRY, ManifestSettings
 from inference.plan.load import check_fleet, find_facts, read_fleet_file
 from inference.plan.make import plan_of
 from inference.plan.plan import Plan
@@ -29,6 +31,7 @@ from inference.plan.table import LEGEND, show
 from serving.errors import ConfigError
 
 LOAD = "Load"
+MANIFEST = "Manifest"
 INCOMPLETE = 1  # exit status: something found no place
 
 
@@ -75,6 +78,25 @@ def plan(  # noqa: PLR0917  (the command line passes them by name)
         int, typer.Option(min=1, help="Requests at each load.", rich_help_panel=LOAD)
     ] = NUM_REQUESTS,
     seed: Annotated[int, typer.Option(help="Of arrivals and lengths.", rich_help_panel=LOAD)] = 0,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="CLUSTER.yml",
+            help="Write it as a RayService for KubeRay.",
+            rich_help_panel=MANIFEST,
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="The RayService's. [dim](default: anynode-FLEET)[/dim]", rich_help_panel=MANIFEST
+        ),
+    ] = None,
+    registry: Annotated[
+        str, typer.Option(help="Where nodes pull our images from.", rich_help_panel=MANIFEST)
+    ] = REGISTRY,
 ) -> None:
     """Say which replica goes where, what it takes and gives, and what would make the rest fit."""
     said = read_fleet_file(fleet_file) if fleet_file is not None else {}
@@ -103,6 +125,9 @@ def plan(  # noqa: PLR0917  (the command line passes them by name)
         )
         simulations = list(simulate(solution, facts, partial(load, solution, facts)))
     _print(made, simulations, as_json)
+    if output is not None:
+        stem = "rack" if fleet_file is None else fleet_file.stem
+        write_manifest(output, made, fleet, ManifestSettings(name or f"anynode-{stem}", registry))
     raise typer.Exit(INCOMPLETE if made.refusals else 0)
 
 

@@ -1,0 +1,1 @@
+"""A plan as a RayService: every replica is where it was planned, by `kubectl apply`."""
