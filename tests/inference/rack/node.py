@@ -1,0 +1,70 @@
+"""One node of Ray's in processes of its own, started as KubeRay starts a pod: by `ray start`."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from tests.inference.rack.manifest import Pod
+
+OBJECT_STORE_BYTES = 80_000_000  # near Ray's least, in place of the manifests' 500 MB
+
+
+class Node:
+    """Leaves nothing when it is killed; `folder` is where it writes."""
+
+    def __init__(
+        self,
+        pod: Pod,
+        arguments: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        ray: Sequence[str],
+    ) -> None:
+        """`ray`: the command of this name."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._log = folder / "output.txt"
+        with self._log.open("wb") as output:
+            self._process = psutil.Popen(
+                [*ray, "start", "--block", *ray_start(pod, folder), *arguments],
+                env={**environment, **pod.variables, "HOME": str(folder)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """All of its processes at once, as a pod's are when its machine is gone."""
+        try:
+            tree = [self._process, *self._process.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            tree = []
+        for process in tree:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+        self._process.wait()
+        _, left = psutil.wait_procs(tree, timeout=30)
+        assert not left, left
+
+    def check(self) -> None:
+        """AssertionError with what it said where it has ended."""
+        assert self._process.poll() is None, self._log.read_text()
+
+
+def ray_start(pod: Pod, folder: Path) -> list[str]:
+    """Arguments of `ray start`: what KubeRay makes of a group's resources and labels."""
+    labels = ",".join(f"{key}={value}" for key, value in pod.labels.items())
+    return [
+        f"--node-name={pod.name}",
+        f"--num-cpus={pod.num_cpus}",
+        f"--num-gpus={pod.num_gpus}",
+        f"--labels={labels}",
+        f"--object-store-memory={OBJECT_STORE_BYTES}",
+        f"--temp-dir={folder / 'ray'}",
+    ]

@@ -1,0 +1,100 @@
+"""The committed manifests on a rack of their nodes: every replica is where it was planned.
+
+Each manifest's serveConfigV2 goes to Ray's dashboard by the operator's own call. The nodes are
+processes of this machine that say of themselves what KubeRay would say of the manifest's pods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from inference.plan.fleet import GPU_KINDS
+from inference.plan.plan import Plan
+from tests.inference.manifest.committed import COMMITTED, fleet_named, plan_for
+from tests.inference.rack import manifest
+from tests.inference.rack.asking import Asking, answers, complete
+from tests.inference.rack.dashboard import wait_for
+from tests.inference.rack.rack import LOOPBACK, Rack
+
+REAL = "one-node"  # its model is in the repository, so nothing of it is exchanged
+NODE_IS_KILLED = "cpu"
+
+pytestmark = pytest.mark.timeout(900)  # many nodes on few cores
+
+
+@pytest.fixture(scope="module")
+def rack() -> Iterator[Rack]:
+    with Rack(manifest.head(manifest.read("mixed"))) as rack:
+        yield rack
+
+
+@contextmanager
+def deployed(rack: Rack, name: str) -> Iterator[Plan]:
+    """A manifest on its nodes; what was planned for it."""
+    service, plan = manifest.read(name), plan_for(fleet_named(name))
+    config = manifest.serve_config(service)
+    if name != REAL:
+        config = manifest.with_stand_in(config)
+    pods = manifest.workers(service)
+    rack.add(pods)
+    rack.dashboard.deploy(manifest.on_one_address(config, LOOPBACK, rack.port))
+    wait_for(rack.dashboard.all_run, rack.dashboard.applications)
+    yield plan
+    rack.dashboard.deploy({"applications": []})
+    wait_for(lambda: not rack.dashboard.applications(), rack.dashboard.applications)
+    rack.kill(*(pod.name for pod in pods))
+
+
+def check(rack: Rack, plan: Plan, name: str) -> None:
+    """Places, resources, answers."""
+    assert rack.dashboard.placement() == manifest.planned(plan)
+    assert rack.dashboard.resources() == {
+        model.name: [asked(model)] * model.num_replicas for model in plan.models
+    }
+    for application in manifest.serve_config(manifest.read(name))["applications"]:
+        url, model = rack.url(application["route_prefix"]), application["name"]
+        wait_for(lambda: complete(url, model).status_code == 200, lambda: complete(url, model).text)
+
+
+def asked(model: Any) -> dict[str, float]:
+    """What Ray is to give each replica of a model."""
+    gpus = {"GPU": model.tensor_parallel_size} if model.kind in GPU_KINDS else {}
+    return {"CPU": model.num_cpus, **gpus}
+
+
+@pytest.mark.parametrize("name", sorted(set(COMMITTED) - {NODE_IS_KILLED}))
+def test_replicas_are_where_they_were_planned(rack: Rack, name: str) -> None:
+    with deployed(rack, name) as plan:
+        check(rack, plan, name)
+
+
+def test_replicas_of_a_killed_node_come_back_with_it_and_others_answer_meanwhile(
+    rack: Rack,
+) -> None:
+    killed, kept = "llama2-cpu-amd", "llama2-cpu-intel"
+    with deployed(rack, NODE_IS_KILLED) as plan:
+        check(rack, plan, NODE_IS_KILLED)
+        (pod,) = (
+            each
+            for each in manifest.workers(manifest.read(NODE_IS_KILLED))
+            if each.name == f"{killed}-amd-2"
+        )
+        without = manifest.planned(plan)
+        assert without.pop((killed, pod.name)) == 2
+        with Asking(rack.url("/cpu"), kept) as asking:
+            rack.kill(pod.name)
+            wait_for(lambda: rack.dashboard.placement() == without, rack.dashboard.placement)
+            wait_for(lambda: answers(rack.url("/acpu"), killed), rack.dashboard.placement)
+            before = asking.num_answered
+            wait_for(lambda: asking.num_answered > before, lambda: asking.failures)
+            rack.add([pod])
+            wait_for(rack.dashboard.all_run, rack.dashboard.applications)
+            wait_for(
+                lambda: rack.dashboard.placement() == manifest.planned(plan),
+                rack.dashboard.placement,
+            )
+        assert asking.failures == []
