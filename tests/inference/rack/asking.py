@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 import httpx
@@ -12,15 +13,16 @@ PAUSE_S = 0.1
 TIMEOUT_S = 30.0  # a request may wait for its turn on few cores; one that hangs is lost
 PROMPT = "the same again"
 
+Ask = Callable[[], str | None]  # asks once: what is wrong with the answer, None where nothing is
+
 
 class Asking:
-    """Asks one application in a thread of its own, on a new connection each time, until left."""
+    """Asks in a thread of its own, on a new connection each time, until left."""
 
-    def __init__(self, url: str, model: str) -> None:
-        self._url = url
-        self._model = model
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._ask_again, name=f"asks {url}", daemon=True)
+        self._thread = threading.Thread(target=self._ask_again, daemon=True)
         self.num_answered = 0
         self.failures: list[str] = []
 
@@ -37,32 +39,49 @@ class Asking:
         self._stopped.set()
         self._thread.join()
 
+    def told(self) -> str:
+        """For a failure."""
+        return f"{self.num_answered} answers, then {self.failures[-3:]}"
+
     def _ask_again(self) -> None:
         began = time.monotonic()
         while not self._stopped.wait(PAUSE_S):
-            if failure := failure_of(self._url, self._model):
+            if failure := self._ask():
                 self.failures.append(f"after {time.monotonic() - began:.1f} s: {failure}")
             else:
                 self.num_answered += 1
 
 
-def complete(url: str, model: str) -> httpx.Response:
-    """One request's answer."""
+def completion(url: str, model: str, *, echo: bool = True) -> Ask:
+    """One request for text; `echo`: the stand-in answers, who is to say the prompt again."""
     body = {"model": model, "prompt": PROMPT, "max_tokens": len(PROMPT)}
-    return httpx.post(f"{url}/v1/completions", json=body, timeout=TIMEOUT_S, trust_env=False)
+
+    def ask() -> str | None:
+        try:
+            answer = httpx.post(
+                f"{url}/v1/completions", json=body, timeout=TIMEOUT_S, trust_env=False
+            )
+        except httpx.HTTPError as error:
+            return repr(error)
+        if answer.status_code != 200:
+            return f"{answer.status_code} {answer.text}"
+        text: str = answer.json()["choices"][0]["text"]
+        return f"it said {text!r}" if echo and text != PROMPT else None
+
+    return ask
 
 
-def failure_of(url: str, model: str) -> str | None:
-    """What is wrong with the stand-in's answer; None where it is right."""
-    try:
-        answer = complete(url, model)
-    except httpx.HTTPError as error:
-        return repr(error)
-    if answer.status_code == 200 and answer.json()["choices"][0]["text"] == PROMPT:
+def probe(*urls: str) -> Ask:
+    """What a pod's probe asks, one URL after the other."""
+
+    def ask() -> str | None:
+        for url in urls:
+            try:
+                answer = httpx.get(url, timeout=TIMEOUT_S, trust_env=False)
+            except httpx.HTTPError as error:
+                return f"{url}: {error!r}"
+            if answer.status_code != 200:
+                return f"{url}: {answer.status_code} {answer.text}"
         return None
-    return f"{answer.status_code} {answer.text}"
 
-
-def answers(url: str, model: str) -> bool:
-    """Whether the stand-in's answer is right."""
-    return failure_of(url, model) is None
+    return ask

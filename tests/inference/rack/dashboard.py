@@ -13,6 +13,7 @@ from tests.inference.rack.manifest import Placement
 
 PATIENCE_S = 240.0  # many nodes on few cores
 LOOK_S = 0.2
+GROUP = "ray.io/node-group"  # Ray's own label of a node, from what KubeRay tells each pod
 # What the head answers while it starts, or has just been lost.
 NOT_YET = (httpx.HTTPError, KeyError, ValueError)
 
@@ -50,16 +51,18 @@ class Dashboard:
         ]
 
     def nodes(self) -> dict[str, str]:
-        """The living nodes' names by their ids."""
-        answer = self._client.get("/api/v0/nodes").raise_for_status().json()
+        """The living nodes' groups by their ids."""
+        answer = self._client.get("/api/v0/nodes?detail=1").raise_for_status().json()
         found = answer["data"]["result"]["result"]
-        return {each["node_id"]: each["node_name"] for each in found if each["state"] == "ALIVE"}
+        return {
+            each["node_id"]: each["labels"][GROUP] for each in found if each["state"] == "ALIVE"
+        }
 
     def placement(self) -> Placement:
         """On which nodes replicas run."""
-        names = self.nodes()
+        groups = self.nodes()
         return Counter(
-            (each["application"], names.get(each["node_id"], "no living node"))
+            (each["application"], groups.get(each["node_id"], "no living node"))
             for each in self.replicas()
         )
 
@@ -80,7 +83,9 @@ class Dashboard:
         applications = self.applications()
         for name, application in applications.items():
             assert application["status"] != "DEPLOY_FAILED", (name, application)
-        return all(each["status"] == "RUNNING" for each in applications.values())
+        return bool(applications) and all(
+            each["status"] == "RUNNING" for each in applications.values()
+        )
 
 
 def wait_for(

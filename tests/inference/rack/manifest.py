@@ -17,6 +17,7 @@ import yaml
 from inference.plan.plan import Plan
 from tests.inference.manifest.committed import COMMITTED, ROOT
 
+HEAD_GROUP = "headgroup"  # KubeRay's word
 STAND_IN = "tests.inference.rack.stand_in:app_builder"
 
 # (application, worker group) and how many of the application's replicas are there.
@@ -47,7 +48,7 @@ def serve_config(service: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def head(service: Mapping[str, Any]) -> Pod:
-    return _pod("head", service["spec"]["rayClusterConfig"]["headGroupSpec"])
+    return _pod(HEAD_GROUP, service["spec"]["rayClusterConfig"]["headGroupSpec"])
 
 
 def workers(service: Mapping[str, Any]) -> list[Pod]:

@@ -14,7 +14,7 @@ OBJECT_STORE_BYTES = 80_000_000  # near Ray's least, in place of the manifests' 
 
 
 class Node:
-    """Leaves nothing when it is killed; `folder` is where it writes."""
+    """Leaves no process when it is killed."""
 
     def __init__(
         self,
@@ -23,14 +23,19 @@ class Node:
         folder: Path,
         environment: Mapping[str, str],
         ray: Sequence[str],
+        log: Path,
     ) -> None:
-        """`ray`: the command of this name."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self._log = folder / "output.txt"
+        """`ray`: the command of this name, which writes below `folder` and says into `log`."""
+        self._log = log
         with self._log.open("wb") as output:
             self._process = psutil.Popen(
                 [*ray, "start", "--block", *ray_start(pod, folder), *arguments],
-                env={**environment, **pod.variables, "HOME": str(folder)},
+                env={
+                    **environment,
+                    **pod.variables,
+                    "RAY_NODE_TYPE_NAME": pod.name,  # as KubeRay tells it
+                    "HOME": str(folder),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -61,7 +66,6 @@ def ray_start(pod: Pod, folder: Path) -> list[str]:
     """Arguments of `ray start`: what KubeRay makes of a group's resources and labels."""
     labels = ",".join(f"{key}={value}" for key, value in pod.labels.items())
     return [
-        f"--node-name={pod.name}",
         f"--num-cpus={pod.num_cpus}",
         f"--num-gpus={pod.num_gpus}",
         f"--labels={labels}",

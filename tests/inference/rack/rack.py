@@ -13,7 +13,7 @@ from types import TracebackType
 from inference.local.environment import private_ray
 from inference.local.ports import free_block
 from tests.inference.rack.dashboard import Dashboard, wait_for
-from tests.inference.rack.manifest import Pod
+from tests.inference.rack.manifest import HEAD_GROUP, Pod
 from tests.inference.rack.node import Node
 
 LOOPBACK = "127.0.0.1"
@@ -80,12 +80,20 @@ class Rack:
         )
         ports = (f"--port={gcs_port}", f"--dashboard-port={dashboard_port}")
         self._start(self._head, "--head", *ports)
-        self._wait_for(lambda: "head" in self.dashboard.nodes().values())
+        self._wait_for(lambda: HEAD_GROUP in self.dashboard.nodes().values())
 
     def _start(self, pod: Pod, *arguments: str) -> None:
         self._started += 1
         folder = self._folder / str(self._started)
-        self._nodes[pod.name] = Node(pod, (*arguments, *ANY_PORTS), folder, self._environment, RAY)
+        folder.mkdir()
+        self._nodes[pod.name] = Node(
+            pod,
+            (*arguments, *ANY_PORTS),
+            folder,
+            self._environment,
+            RAY,
+            folder / "output.txt",
+        )
 
     def _wait_for(self, condition: Callable[[], bool]) -> None:
         """Return when it holds; AssertionError as soon as a node has ended by itself."""

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
 from inference.plan.fleet import GPU_KINDS
-from inference.plan.plan import Plan
+from inference.plan.plan import ModelPlan, Plan
 from tests.inference.manifest.committed import COMMITTED, fleet_named, plan_for
 from tests.inference.rack import manifest
-from tests.inference.rack.asking import Asking, answers, complete
+from tests.inference.rack.asking import Ask, Asking, completion
 from tests.inference.rack.dashboard import wait_for
 from tests.inference.rack.rack import LOOPBACK, Rack
 
@@ -56,11 +55,16 @@ def check(rack: Rack, plan: Plan, name: str) -> None:
         model.name: [asked(model)] * model.num_replicas for model in plan.models
     }
     for application in manifest.serve_config(manifest.read(name))["applications"]:
-        url, model = rack.url(application["route_prefix"]), application["name"]
-        wait_for(lambda: complete(url, model).status_code == 200, lambda: complete(url, model).text)
+        url = rack.url(application["route_prefix"])
+        wait_until_answered(completion(url, application["name"], echo=name != REAL))
 
 
-def asked(model: Any) -> dict[str, float]:
+def wait_until_answered(ask: Ask) -> None:
+    """Serve says that all run a little before its proxy knows the way."""
+    wait_for(lambda: ask() is None, ask)
+
+
+def asked(model: ModelPlan) -> dict[str, float]:
     """What Ray is to give each replica of a model."""
     gpus = {"GPU": model.tensor_parallel_size} if model.kind in GPU_KINDS else {}
     return {"CPU": model.num_cpus, **gpus}
@@ -85,10 +89,10 @@ def test_replicas_of_a_killed_node_come_back_with_it_and_others_answer_meanwhile
         )
         without = manifest.planned(plan)
         assert without.pop((killed, pod.name)) == 2
-        with Asking(rack.url("/cpu"), kept) as asking:
+        with Asking(completion(rack.url("/cpu"), kept)) as asking:
             rack.kill(pod.name)
             wait_for(lambda: rack.dashboard.placement() == without, rack.dashboard.placement)
-            wait_for(lambda: answers(rack.url("/acpu"), killed), rack.dashboard.placement)
+            wait_until_answered(completion(rack.url("/acpu"), killed))
             before = asking.num_answered
             wait_for(lambda: asking.num_answered > before, lambda: asking.failures)
             rack.add([pod])
