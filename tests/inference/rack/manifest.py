@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from inference.plan.fleet import Fleet
 from inference.plan.plan import Plan
 from tests.inference.manifest.committed import COMMITTED, ROOT
 
@@ -72,9 +73,10 @@ def _pod(name: str, group: Mapping[str, Any]) -> Pod:
     )
 
 
-def planned(plan: Plan) -> Placement:
-    """Where the plan has each replica: a group is one model's share of a node."""
-    return Counter((each.model, f"{each.model}-{each.node}") for each in plan.replicas)
+def planned(plan: Plan, fleet: Fleet) -> Placement:
+    """Where the plan has each replica: a group is one model's share of nodes that are alike."""
+    nodes = {machine: node.name for node in fleet.nodes for machine in node.names()}
+    return Counter((each.model, f"{each.model}-{nodes[each.node]}") for each in plan.replicas)
 
 
 def with_stand_in(config: Mapping[str, Any]) -> dict[str, Any]:

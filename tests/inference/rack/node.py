@@ -26,6 +26,7 @@ class Node:
         log: Path,
     ) -> None:
         """`ray`: the command of this name, which writes below `folder` and says into `log`."""
+        self.name = pod.name
         self._log = log
         with self._log.open("wb") as output:
             self._process = psutil.Popen(

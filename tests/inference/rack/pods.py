@@ -56,8 +56,9 @@ class Pods:
         shutil.rmtree(self._folder / str(number))
 
     def end(self) -> None:
-        for number in list(self._nodes):
-            self.lose(number)
+        """Their network and what is left of them ends with the caller's own namespaces."""
+        for node in self._nodes.values():
+            node.kill()
         self._redis.kill()
         self._redis.wait()
         self.dashboard.close()

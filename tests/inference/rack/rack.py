@@ -6,7 +6,9 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -31,14 +33,22 @@ class Rack:
 
     def __init__(self, head: Pod) -> None:
         self._head = head
-        self._nodes: dict[str, Node] = {}
-        self._started = 0
+        self._nodes: list[Node] = []
+        self._num_started = 0
 
     def __enter__(self) -> Rack:
         # Unix sockets have long names of their own, so the folder needs a short one.
         self._folder = Path(tempfile.mkdtemp(prefix="rack-", dir="/tmp"))
+        self._environment = private_ray(os.environ, self._folder, "haproxy") | {
+            "RAY_health_check_period_ms": "1000"  # a dead node is noticed in seconds
+        }
+        gcs_port, dashboard_port, self.port = free_block(3)
+        self._gcs = f"{LOOPBACK}:{gcs_port}"
+        self.dashboard = Dashboard(
+            f"http://{LOOPBACK}:{dashboard_port}", self._environment["RAY_AUTH_TOKEN"]
+        )
         try:
-            self._start_head()
+            self._start_head(f"--port={gcs_port}", f"--dashboard-port={dashboard_port}")
         except BaseException:
             self._end()
             raise
@@ -56,57 +66,44 @@ class Rack:
         """Return when the head knows them all."""
         for pod in pods:
             self._start(pod, f"--address={self._gcs}")
-        names = {pod.name for pod in pods}
-        self._wait_for(lambda: names <= set(self.dashboard.nodes().values()))
+        names = Counter(pod.name for pod in pods)
+        self._wait_for(lambda: names <= Counter(self.dashboard.nodes().values()))
 
-    def kill(self, *names: str) -> None:
+    def kill(self, pods: Sequence[Pod]) -> None:
         """Return when the head has noticed."""
-        for name in names:
-            self._nodes.pop(name).kill()
-        self._wait_for(lambda: set(names).isdisjoint(self.dashboard.nodes().values()))
+        names = {pod.name for pod in pods}
+        for node in [each for each in self._nodes if each.name in names]:
+            self._nodes.remove(node)
+            node.kill()
+        self._wait_for(lambda: names.isdisjoint(self.dashboard.nodes().values()))
 
     def url(self, route_prefix: str) -> str:
         """Of an application, through the head's proxy."""
         return f"http://{LOOPBACK}:{self.port}{route_prefix.rstrip('/')}"
 
-    def _start_head(self) -> None:
-        gcs_port, dashboard_port, self.port = free_block(3)
-        self._gcs = f"{LOOPBACK}:{gcs_port}"
-        self._environment = private_ray(os.environ, self._folder, "haproxy") | {
-            "RAY_health_check_period_ms": "1000"  # a dead node is noticed in seconds
-        }
-        self.dashboard = Dashboard(
-            f"http://{LOOPBACK}:{dashboard_port}", self._environment["RAY_AUTH_TOKEN"]
-        )
-        ports = (f"--port={gcs_port}", f"--dashboard-port={dashboard_port}")
+    def _start_head(self, *ports: str) -> None:
         self._start(self._head, "--head", *ports)
         self._wait_for(lambda: HEAD_GROUP in self.dashboard.nodes().values())
 
     def _start(self, pod: Pod, *arguments: str) -> None:
-        self._started += 1
-        folder = self._folder / str(self._started)
+        self._num_started += 1
+        folder = self._folder / str(self._num_started)
         folder.mkdir()
-        self._nodes[pod.name] = Node(
-            pod,
-            (*arguments, *ANY_PORTS),
-            folder,
-            self._environment,
-            RAY,
-            folder / "output.txt",
-        )
+        log = folder / "output.txt"
+        self._nodes.append(Node(pod, (*arguments, *ANY_PORTS), folder, self._environment, RAY, log))
 
     def _wait_for(self, condition: Callable[[], bool]) -> None:
         """Return when it holds; AssertionError as soon as a node has ended by itself."""
-        wait_for(lambda: self._all_run() and condition(), lambda: list(self._nodes))
+        wait_for(lambda: self._all_run() and condition(), self.dashboard.nodes)
 
     def _all_run(self) -> bool:
-        for node in self._nodes.values():
+        for node in self._nodes:
             node.check()
         return True
 
     def _end(self) -> None:
-        for node in reversed(self._nodes.values()):
-            node.kill()
-        if hasattr(self, "dashboard"):
-            self.dashboard.close()
-        shutil.rmtree(self._folder)
+        with ExitStack() as stack:  # all of it, also where a part fails
+            stack.callback(shutil.rmtree, self._folder)
+            stack.callback(self.dashboard.close)
+            for node in self._nodes:
+                stack.callback(node.kill)

@@ -6,6 +6,7 @@ processes of this machine that say of themselves what KubeRay would say of the m
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,7 @@ from tests.inference.manifest.committed import COMMITTED, fleet_named, plan_for
 from tests.inference.rack import manifest
 from tests.inference.rack.asking import Ask, Asking, completion
 from tests.inference.rack.dashboard import wait_for
+from tests.inference.rack.manifest import Placement
 from tests.inference.rack.rack import LOOPBACK, Rack
 
 REAL = "one-node"  # its model is in the repository, so nothing of it is exchanged
@@ -32,25 +34,27 @@ def rack() -> Iterator[Rack]:
 
 
 @contextmanager
-def deployed(rack: Rack, name: str) -> Iterator[Plan]:
-    """A manifest on its nodes; what was planned for it."""
-    service, plan = manifest.read(name), plan_for(fleet_named(name))
+def deployed(rack: Rack, name: str) -> Iterator[None]:
+    """A manifest on its nodes, all of it running."""
+    service = manifest.read(name)
     config = manifest.serve_config(service)
     if name != REAL:
         config = manifest.with_stand_in(config)
     pods = manifest.workers(service)
-    rack.add(pods)
-    rack.dashboard.deploy(manifest.on_one_address(config, LOOPBACK, rack.port))
-    wait_for(rack.dashboard.all_run, rack.dashboard.applications)
-    yield plan
-    rack.dashboard.deploy({"applications": []})
-    wait_for(lambda: not rack.dashboard.applications(), rack.dashboard.applications)
-    rack.kill(*(pod.name for pod in pods))
+    try:
+        rack.add(pods)
+        rack.dashboard.deploy(manifest.on_one_address(config, LOOPBACK, rack.port))
+        wait_for(rack.dashboard.all_run, rack.dashboard.applications)
+        yield
+    finally:
+        rack.dashboard.deploy({"applications": []})
+        wait_for(lambda: not rack.dashboard.applications(), rack.dashboard.applications)
+        rack.kill(pods)
 
 
-def check(rack: Rack, plan: Plan, name: str) -> None:
+def check(rack: Rack, name: str, planned: Placement, plan: Plan) -> None:
     """Places, resources, answers."""
-    assert rack.dashboard.placement() == manifest.planned(plan)
+    assert rack.dashboard.placement() == planned
     assert rack.dashboard.resources() == {
         model.name: [asked(model)] * model.num_replicas for model in plan.models
     }
@@ -72,33 +76,31 @@ def asked(model: ModelPlan) -> dict[str, float]:
 
 @pytest.mark.parametrize("name", sorted(set(COMMITTED) - {NODE_IS_KILLED}))
 def test_replicas_are_where_they_were_planned(rack: Rack, name: str) -> None:
-    with deployed(rack, name) as plan:
-        check(rack, plan, name)
+    fleet = fleet_named(name)
+    plan = plan_for(fleet)
+    with deployed(rack, name):
+        check(rack, name, manifest.planned(plan, fleet), plan)
 
 
 def test_replicas_of_a_killed_node_come_back_with_it_and_others_answer_meanwhile(
     rack: Rack,
 ) -> None:
     killed, kept = "llama2-cpu-amd", "llama2-cpu-intel"
-    with deployed(rack, NODE_IS_KILLED) as plan:
-        check(rack, plan, NODE_IS_KILLED)
-        (pod,) = (
-            each
-            for each in manifest.workers(manifest.read(NODE_IS_KILLED))
-            if each.name == f"{killed}-amd-2"
-        )
-        without = manifest.planned(plan)
+    fleet = fleet_named(NODE_IS_KILLED)
+    plan = plan_for(fleet)
+    planned = manifest.planned(plan, fleet)
+    with deployed(rack, NODE_IS_KILLED):
+        check(rack, NODE_IS_KILLED, planned, plan)
+        pods = manifest.workers(manifest.read(NODE_IS_KILLED))
+        (pod,) = (each for each in pods if each.name == f"{killed}-amd-2")
+        without = Counter(planned)
         assert without.pop((killed, pod.name)) == 2
         with Asking(completion(rack.url("/cpu"), kept)) as asking:
-            rack.kill(pod.name)
+            rack.kill([pod])
             wait_for(lambda: rack.dashboard.placement() == without, rack.dashboard.placement)
-            wait_until_answered(completion(rack.url("/acpu"), killed))
-            before = asking.num_answered
-            wait_for(lambda: asking.num_answered > before, lambda: asking.failures)
+            wait_until_answered(completion(rack.url("/acpu"), killed))  # by the other node's
+            num_answered = asking.num_answered
+            wait_for(lambda: asking.num_answered > num_answered, asking.told)
             rack.add([pod])
-            wait_for(rack.dashboard.all_run, rack.dashboard.applications)
-            wait_for(
-                lambda: rack.dashboard.placement() == manifest.planned(plan),
-                rack.dashboard.placement,
-            )
+            wait_for(lambda: rack.dashboard.placement() == planned, rack.dashboard.placement)
         assert asking.failures == []
