@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.inference.manifest.committed import ROOT
+
 OWN = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 HUB = "10.77.0.254"
 BRIDGE = "hub"
@@ -25,9 +27,14 @@ exec "$@"
 
 def refusal() -> str | None:
     """Why this machine does not let us make one; None where it does."""
-    tries = f"mount -t tmpfs tmpfs /run && ip link add {BRIDGE} type bridge && ip link add port1 type veth"
-    done = subprocess.run([*OWN, "sh", "-c", tries], capture_output=True, text=True, check=False)
-    return None if done.returncode == 0 else done.stderr.strip()
+    done = subprocess.run(
+        [*OWN, sys.executable, "-c", f"from {__name__} import *; make_hub(); make_node(1)"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return None if done.returncode == 0 else done.stderr.partition("\n")[0]
 
 
 def make_hub() -> None:
