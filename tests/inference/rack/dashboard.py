@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
 from tests.inference.rack.manifest import Placement
 
-PATIENCE_S = 240.0  # many nodes on few cores
-LOOK_S = 0.2
 GROUP = "ray.io/node-group"  # Ray's own label of a node, from what KubeRay tells each pod
-# What the head answers while it starts, or has just been lost.
-NOT_YET = (httpx.HTTPError, KeyError, ValueError)
 
 
 class Dashboard:
@@ -86,20 +81,3 @@ class Dashboard:
         return bool(applications) and all(
             each["status"] == "RUNNING" for each in applications.values()
         )
-
-
-def wait_for(
-    condition: Callable[[], bool], told: Callable[[], Any], patience_s: float = PATIENCE_S
-) -> None:
-    """Return when it holds; what `told` says is in the failure when that takes too long."""
-    deadline = time.monotonic() + patience_s
-    while not holds(condition):
-        assert time.monotonic() < deadline, told()
-        time.sleep(LOOK_S)
-
-
-def holds(condition: Callable[[], bool]) -> bool:
-    try:
-        return condition()
-    except NOT_YET:
-        return False

@@ -16,9 +16,9 @@ from typing import Any
 
 from tests.inference.rack import manifest, network
 from tests.inference.rack.asking import Ask, Asking, completion, probe
-from tests.inference.rack.dashboard import wait_for
 from tests.inference.rack.manifest import Pod
 from tests.inference.rack.pods import HEAD, Pods
+from tests.inference.rack.waiting import wait_for
 
 MANIFEST = "mixed"
 SERVE_PORT, AGENT_PORT = 8000, 52365
@@ -33,12 +33,18 @@ def main(folder: Path) -> dict[str, Any]:
     with ExitStack() as stack:
         pods = Pods(folder)
         stack.callback(pods.end)
-        for number, pod in enumerate([head, *workers], HEAD):
-            network.make_node(number)
-            pods.start(number, pod)
+        start(pods, HEAD, head)
+        # As the operator does: while workers may still be pulling their images.
         pods.dashboard.deploy(manifest.with_stand_in(config))
+        for number, pod in enumerate(workers, HEAD + 1):
+            start(pods, number, pod)
         wait_for(pods.dashboard.all_run, pods.dashboard.applications)
         return lose_head(pods, head, ways_of(workers, config))
+
+
+def start(pods: Pods, number: int, pod: Pod) -> None:
+    network.make_node(number)
+    pods.start(number, pod)
 
 
 def ways_of(workers: list[Pod], config: Mapping[str, Any]) -> dict[str, Ask]:
@@ -46,14 +52,12 @@ def ways_of(workers: list[Pod], config: Mapping[str, Any]) -> dict[str, Ask]:
     in KubeRay's eyes.
     """
     ways: dict[str, Ask] = {}
-    applications = config["applications"]
     for number, pod in enumerate(workers, HEAD + 1):
         url = f"http://{network.address_of(number)}"
-        elsewhere = next(
-            each
-            for each in [*applications[number % len(applications) :], *applications]
-            if each["args"]["label_selector"] != pod.labels
-        )
+        others = [
+            each for each in config["applications"] if each["args"]["label_selector"] != pod.labels
+        ]
+        elsewhere = others[number % len(others)]
         route, name = elsewhere["route_prefix"], elsewhere["name"]
         ways[f"{name} through {pod.name}"] = completion(f"{url}:{SERVE_PORT}{route}", name)
         ways[f"readiness of {pod.name}"] = probe(
@@ -80,6 +84,7 @@ def lose_head(pods: Pods, head: Pod, ways: Mapping[str, Ask]) -> dict[str, Any]:
         "failures": {way: each.failures for way, each in asking.items() if each.failures},
         "replicas_before": before,
         "replicas_after": replicas(pods),
+        "placement": sorted([*where, n] for where, n in pods.dashboard.placement().items()),
     }
 
 

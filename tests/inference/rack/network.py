@@ -6,6 +6,7 @@ all that is made here ends with it.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,7 @@ def refusal() -> str | None:
 
 def make_hub() -> None:
     """The bridge that joins all nodes. `ip` keeps its namespaces' names below /run."""
+    assert os.getpid() == 1, "the machine's own network and /run stay as they are: start in OWN"
     _run("mount -t tmpfs tmpfs /run")
     _run("ip link set lo up")
     _run(f"ip link add {BRIDGE} type bridge")

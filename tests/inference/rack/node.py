@@ -11,6 +11,7 @@ import psutil
 from tests.inference.rack.manifest import Pod
 
 OBJECT_STORE_BYTES = 80_000_000  # near Ray's least, in place of the manifests' 500 MB
+LOG_CHARS = 3000  # the last of what it said, for a failure
 
 
 class Node:
@@ -60,7 +61,7 @@ class Node:
 
     def check(self) -> None:
         """AssertionError with what it said where it has ended."""
-        assert self._process.poll() is None, self._log.read_text()
+        assert self._process.poll() is None, self._log.read_text()[-LOG_CHARS:]
 
 
 def ray_start(pod: Pod, folder: Path) -> list[str]:

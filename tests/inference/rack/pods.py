@@ -10,9 +10,10 @@ from pathlib import Path
 
 from inference.local.environment import private_ray
 from tests.inference.rack import network
-from tests.inference.rack.dashboard import Dashboard, wait_for
+from tests.inference.rack.dashboard import Dashboard
 from tests.inference.rack.manifest import Pod
 from tests.inference.rack.node import Node
+from tests.inference.rack.waiting import wait_for
 
 HEAD = 1  # its number among nodes
 GCS_PORT, REDIS_PORT, DASHBOARD_PORT = 6379, 6379, 8265

@@ -14,9 +14,10 @@ from types import TracebackType
 
 from inference.local.environment import private_ray
 from inference.local.ports import free_block
-from tests.inference.rack.dashboard import Dashboard, wait_for
+from tests.inference.rack.dashboard import Dashboard
 from tests.inference.rack.manifest import HEAD_GROUP, Pod
 from tests.inference.rack.node import Node
+from tests.inference.rack.waiting import wait_for
 
 LOOPBACK = "127.0.0.1"
 RAY = (sys.executable, "-m", "tests.inference.rack.loopback_ray")

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.inference.manifest.committed import ROOT
-from tests.inference.rack.head_loss import NUM_ANSWERS
+from tests.inference.manifest.committed import ROOT, fleet_named, plan_for
+from tests.inference.rack import manifest
+from tests.inference.rack.head_loss import MANIFEST, NUM_ANSWERS
 from tests.inference.rack.network import OWN, refusal
 
 PATIENCE_S = 900.0
@@ -55,3 +56,9 @@ def test_no_request_through_the_workers_is_lost(told: dict[str, Any]) -> None:
 
 def test_the_replicas_are_the_same_processes(told: dict[str, Any]) -> None:
     assert told["replicas_after"] == told["replicas_before"] != []
+
+
+def test_they_are_where_they_were_planned(told: dict[str, Any]) -> None:
+    fleet = fleet_named(MANIFEST)
+    planned = manifest.planned(plan_for(fleet), fleet)
+    assert told["placement"] == sorted([*where, number] for where, number in planned.items())

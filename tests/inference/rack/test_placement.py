@@ -17,9 +17,9 @@ from inference.plan.plan import ModelPlan, Plan
 from tests.inference.manifest.committed import COMMITTED, fleet_named, plan_for
 from tests.inference.rack import manifest
 from tests.inference.rack.asking import Ask, Asking, completion
-from tests.inference.rack.dashboard import wait_for
 from tests.inference.rack.manifest import Placement
 from tests.inference.rack.rack import LOOPBACK, Rack
+from tests.inference.rack.waiting import wait_for
 
 REAL = "one-node"  # its model is in the repository, so nothing of it is exchanged
 NODE_IS_KILLED = "cpu"
