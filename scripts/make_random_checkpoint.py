@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,12 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 SPECIAL_TOKENS = ("<unk>", "<s>", "</s>")
 EOS_TOKEN_ID = 2
-WEIGHT_STD = 0.02  # Llama's own initializer_range
+# Whole multiples of one step, and in each block the ends of what four bits can say: int4 keeps them
+# as they are. Rounded, a deep model of random weights would be another one altogether.
+WEIGHT_STEP = 2.0**-7
+NORMAL_STEPS = 2.5  # of standard deviation; with the step about Llama's initializer_range, 0.02
+LOWEST, HIGHEST = -8, 7
+BLOCK = 32
 
 
 @dataclass(frozen=True)
@@ -93,8 +99,13 @@ def weights(shape: Shape) -> Iterator[tuple[str, npt.NDArray[np.float16]]]:
     random = np.random.default_rng(0)
 
     def normal(*size: int) -> npt.NDArray[np.float16]:
-        values = random.standard_normal(size, dtype=np.float32)
-        return (values * np.float32(WEIGHT_STD)).astype(np.float16)
+        steps = np.rint(random.standard_normal((math.prod(size) // BLOCK, BLOCK)) * NORMAL_STEPS)
+        steps = steps.clip(LOWEST + 1, HIGHEST - 1)
+        lowest = random.integers(BLOCK, size=len(steps))
+        highest = (lowest + random.integers(1, BLOCK, size=len(steps))) % BLOCK
+        steps[np.arange(len(steps)), lowest] = LOWEST
+        steps[np.arange(len(steps)), highest] = HIGHEST
+        return (steps * WEIGHT_STEP).astype(np.float16).reshape(size)
 
     norm = np.ones(shape.hidden, np.float16)
     kv_size = shape.kv_heads * shape.head_dim
