@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
+from inference.check.document import Path
 from inference.check.finding import Finding
 from inference.check.look import at
 from inference.check.ray_service import (
@@ -153,14 +155,28 @@ def _start_params(service: RayService) -> Iterator[Finding]:
                 "KubeRay refuses labels here",
                 "say them in the group's labels",
             )
-        text = params.get("resources")
-        if isinstance(text, str) and not survives_bash(text):
-            yield document.finding(
-                "start-params-quoting",
-                (*path, "resources"),
-                "bash takes its quotes away, and Ray then reads no JSON",
-                'say it in the group\'s resources: resources: {name: "1"}',
-            )
+        yield from _start_params_of_ray(service, params, path)
+
+
+def _start_params_of_ray(
+    service: RayService, params: Mapping[str, Any], path: Path
+) -> Iterator[Finding]:
+    """What KubeRay passes on and Ray then stumbles over."""
+    text = params.get("resources")
+    if isinstance(text, str) and not survives_bash(text):
+        yield service.document.finding(
+            "start-params-quoting",
+            (*path, "resources"),
+            "bash takes its quotes away, and Ray then reads no JSON",
+            'say it in the group\'s resources: resources: {name: "1"}',
+        )
+    if "node-name" in params:
+        yield service.document.finding(
+            "start-params-node-name",
+            (*path, "node-name"),
+            "Serve's HAProxy takes a node's name for its address, and answers 404 to everything",
+            "leave it out: Ray names nodes by their addresses",
+        )
 
 
 def survives_bash(text: str) -> bool:

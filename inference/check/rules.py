@@ -77,6 +77,7 @@ RULES: dict[str, Rule] = {
         group_clamped="replicas is outside minReplicas and maxReplicas, so another number is used",
         group_resources="a group's resources and rayStartParams exclude each other",
         start_params_labels="rayStartParams.labels is refused: labels are the group's",
+        start_params_node_name="with node-name HAProxy finds no node",
         start_params_quoting="bash takes the quotes of rayStartParams.resources away",
         autoscaler="the autoscaler's settings contradict each other",
         gcs_fault_tolerance="gcsFaultToleranceOptions and older words for it exclude each other",

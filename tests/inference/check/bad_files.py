@@ -438,6 +438,13 @@ BAD_FILES = [
         "labels",
         "group's labels",
     ),
+    gpu(
+        HEAD_CPUS,
+        f"{HEAD_CPUS}\n        node-name: head",
+        "start-params-node-name",
+        "node-name",
+        "leave it out",
+    ),
     cpu(
         """'"{\\"amd_cpu\\": 1}"'""",
         """'{"amd_cpu": 1}'""",
