@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 import platform
-import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from inference.bench.report.model import Environment
+from inference.gpus_here import gpus_here
 
 CPUINFO = Path("/proc/cpuinfo")
 MEMINFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup")
 DISTRIBUTIONS = ("anynode", "ray", "onnxruntime", "vllm", "numpy", "httptools", "uvloop")
-NVIDIA = ("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
-AMD = ("rocm-smi", "--showproductname", "--csv")
-GPU_TIMEOUT_S = 5.0
 
 
 def describe() -> Environment:
@@ -27,7 +23,7 @@ def describe() -> Environment:
         processor=processor(_text(CPUINFO)) or platform.machine() or "unknown",
         cores=usable_cores(len(os.sched_getaffinity(0)), _text(CGROUP / "cpu.max")),
         memory_bytes=usable_memory(_text(MEMINFO), _text(CGROUP / "memory.max")),
-        gpus=nvidia_names(_output(NVIDIA)) + amd_names(_output(AMD)),
+        gpus=[gpu.product for gpu in gpus_here()],
         kernel=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
         versions=installed_versions(),
@@ -70,34 +66,8 @@ def usable_memory(meminfo: str, memory_max: str) -> int:
     return min(kib * 1024, int(limit)) if limit.isdigit() else kib * 1024
 
 
-def nvidia_names(output: str) -> list[str]:
-    """One line for each GPU. Pure."""
-    return [line.strip() for line in output.splitlines() if line.strip()]
-
-
-def amd_names(output: str) -> list[str]:
-    """The cards of rocm-smi's CSV, whose headings changed their capitals over time. Pure."""
-    lines = [line for line in output.splitlines() if "," in line]
-    cards = [
-        {heading.lower(): value for heading, value in row.items() if heading and value}
-        for row in csv.DictReader(lines)
-    ]
-    return [card.get("card series") or card.get("card model") or "AMD GPU" for card in cards]
-
-
 def _text(path: Path) -> str:
     try:
         return path.read_text()
     except OSError:
         return ""
-
-
-def _output(command: tuple[str, ...]) -> str:
-    """What it prints; nothing where it is missing, fails or hangs."""
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=GPU_TIMEOUT_S, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout

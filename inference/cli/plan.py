@@ -15,6 +15,7 @@ from inference.bench.prompts.lengths import FORMS, parse_length
 from inference.bench.trace import read_trace
 from inference.cli.plan_output import write_manifest
 from inference.manifest.settings import REGISTRY, ManifestSettings
+from inference.plan.fleet import Fleet
 from inference.plan.load import check_fleet, find_facts, read_fleet_file
 from inference.plan.make import plan_of
 from inference.plan.plan import Plan
@@ -99,17 +100,7 @@ def plan(  # noqa: PLR0917  (the command line passes them by name)
     ] = REGISTRY,
 ) -> None:
     """Say which replica goes where, what it takes and gives, and what would make the rest fit."""
-    said = read_fleet_file(fleet_file) if fleet_file is not None else {}
-    where = str(fleet_file or "the command line")
-    nodes = _found_nodes(this_machine, from_cluster)
-    if nodes is not None:
-        if "nodes" in said:
-            raise ConfigError(f"{where}: it has nodes of its own; leave them out, or the option")
-        said = {**said, "nodes": nodes}
-    said = {**said, "models": [*(said.get("models") or []), *map(_named, model or [])]}
-    if "nodes" not in said:
-        raise ConfigError("give a fleet file with nodes, or --this-machine, or --from-cluster")
-    fleet = check_fleet(said, where)
+    fleet = _fleet(fleet_file, _found_nodes(this_machine, from_cluster), model or [])
     facts = find_facts(fleet)
     solution = solve(fleet, facts)
     made = plan_of(fleet, facts, solution)
@@ -129,6 +120,20 @@ def plan(  # noqa: PLR0917  (the command line passes them by name)
         stem = "rack" if fleet_file is None else fleet_file.stem
         write_manifest(output, made, fleet, ManifestSettings(name or f"anynode-{stem}", registry))
     raise typer.Exit(INCOMPLETE if made.refusals else 0)
+
+
+def _fleet(file: Path | None, nodes: list[dict[str, Any]] | None, models: list[str]) -> Fleet:
+    """What the file says, with the nodes that were found and the models named beside it."""
+    said = read_fleet_file(file) if file is not None else {}
+    where = str(file or "the command line")
+    if nodes is not None:
+        if "nodes" in said:
+            raise ConfigError(f"{where}: it has nodes of its own; leave them out, or the option")
+        said = {**said, "nodes": nodes}
+    if "nodes" not in said:
+        raise ConfigError("give a fleet file with nodes, or --this-machine, or --from-cluster")
+    named = [*(said.get("models") or []), *map(_named, models)]
+    return check_fleet({**said, "models": named}, where)
 
 
 def _load(trace: Path | None, **synthetic: Any) -> Callable[[Solution, Facts, Choice], Workload]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import os
 import platform
 import re
-import subprocess
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
+from inference.gpus_here import Gpu, gpus_here
 from serving.cpu.processor import this_processor
 from serving.cpu.topology import Topology, this_machine
 from serving.errors import ConfigError
@@ -23,10 +22,6 @@ from serving.memory import available_bytes
 READ_BYTES = 2**28  # by each thread: far more than caches hold
 MOST_READ = 1 / 4  # of free memory
 REPEATS = 3
-QUERY_S = 10.0
-NVIDIA_SMI = ("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
-ROCM_SMI = ("rocm-smi", "--showproductname", "--showmeminfo", "vram", "--json")
-MIB = 2**20
 
 
 def find_node() -> dict[str, Any]:
@@ -43,7 +38,7 @@ def find_node() -> dict[str, Any]:
         "vendor": vendor,
         "memory": memory,
         "memory_bandwidth": int(measured_bandwidth(num_cpus(topology), memory)),
-        "gpus": nvidia_gpus(_output(NVIDIA_SMI)) + amd_gpus(_output(ROCM_SMI)),
+        "gpus": gpu_entries(gpus_here()),
         **cpus(topology),
     }
 
@@ -82,39 +77,14 @@ def measured_bandwidth(num_threads: int, memory: int) -> float:
     return sum(each.nbytes for each in data) / best_s
 
 
-def _output(command: tuple[str, ...]) -> str:
-    """What a vendor's tool says; nothing where there is no such tool, or no such GPU."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=QUERY_S)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout
-
-
-def nvidia_gpus(said: str) -> list[dict[str, Any]]:
-    """`NVIDIA A100-SXM4-80GB, 81920` on each line, in MiB; equal neighbours together."""
-    rows = [row for row in csv.reader(io.StringIO(said), skipinitialspace=True) if len(row) == 2]
-    return _grouped([(name, int(mib) * MIB, "NVIDIA") for name, mib in rows if mib.isdigit()])
-
-
-def amd_gpus(said: str) -> list[dict[str, Any]]:
-    """rocm-smi's JSON: one object for each card."""
-    cards = json.loads(said).values() if said.strip() else []
-    found = []
-    for card in cards:
-        size = card.get("VRAM Total Memory (B)")
-        name = card.get("Card Series") or card.get("Card series")
-        if size and name:
-            found.append((str(name), int(size), "AMD"))
-    return _grouped(found)
-
-
-def _grouped(gpus: list[tuple[str, int, str]]) -> list[dict[str, Any]]:
-    entries: list[dict[str, Any]] = []
-    for product, memory, vendor in gpus:
-        entry = {"product": product, "memory": memory, "vendor": vendor}
-        if entries and entries[-1] | {"count": 1} == entry | {"count": 1}:
-            entries[-1]["count"] += 1
-        else:
-            entries.append(entry | {"count": 1})
-    return entries
+def gpu_entries(gpus: Iterable[Gpu]) -> list[dict[str, Any]]:
+    """In a fleet's words, equal neighbours together; without a memory the product tells it."""
+    return [
+        {
+            "product": gpu.product,
+            "vendor": gpu.vendor,
+            "count": len(list(equal)),
+            **({} if gpu.memory_bytes is None else {"memory": gpu.memory_bytes}),
+        }
+        for gpu, equal in groupby(gpus)
+    ]

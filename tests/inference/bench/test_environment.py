@@ -55,38 +55,13 @@ def test_a_limit_cuts_the_memory() -> None:
     assert environment.usable_memory("", "") == 0
 
 
-def test_gpus_are_named() -> None:
-    assert environment.nvidia_names("NVIDIA H200\nNVIDIA H200\n\n") == ["NVIDIA H200"] * 2
-    assert environment.nvidia_names("") == []
-
-
-@pytest.mark.parametrize(
-    "output",
-    [
-        "device,Card series,Card model,GFX Version\ncard0,AMD Instinct MI300X,0x74a1,gfx942\n",
-        "WARNING: low power\ndevice,Card Series,Card Model\ncard0,AMD Instinct MI300X,0x74a1\n\n",
-    ],
-)
-def test_amd_gpus_are_named_in_old_and_new_spelling(output: str) -> None:
-    assert environment.amd_names(output) == ["AMD Instinct MI300X"]
-
-
 def test_gpus_are_asked_through_the_vendors_own_tools(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tool(tmp_path / "nvidia-smi", "echo NVIDIA H200")
+    tool(tmp_path / "nvidia-smi", "echo NVIDIA H200, 143771")
     tool(tmp_path / "rocm-smi", "exit 1")
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert environment.describe().gpus == ["NVIDIA H200"]
-
-
-def test_a_tool_that_hangs_does_not_hold_up_the_report(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tool(tmp_path / "nvidia-smi", "exec sleep 60")
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setattr(environment, "GPU_TIMEOUT_S", 0.05)
-    assert environment.describe().gpus == []
 
 
 def tool(path: Path, command: str) -> None:

@@ -1,13 +1,13 @@
 import pytest
 
+from inference.gpus_here import Gpu
 from inference.plan.fleet import Node
 from inference.plan.this_machine import (
-    amd_gpus,
     cpus,
     find_node,
+    gpu_entries,
     measured_bandwidth,
     num_cpus,
-    nvidia_gpus,
 )
 from serving.cpu.processor import this_processor
 from serving.cpu.topology import Cpu, Topology
@@ -39,23 +39,10 @@ def test_little_memory_is_measured_with_little() -> None:
     assert measured_bandwidth(1, 2**24) > 1e8
 
 
-def test_nvidia_smi_s_words_are_read() -> None:
-    said = "NVIDIA A100-SXM4-80GB, 81920\nNVIDIA A100-SXM4-80GB, 81920\nTesla T4, 15360\n"
-    assert [(each["product"], each["count"]) for each in nvidia_gpus(said)] == [
-        ("NVIDIA A100-SXM4-80GB", 2),
-        ("Tesla T4", 1),
+def test_equal_gpus_are_one_entry() -> None:
+    big, small = Gpu("NVIDIA A100-SXM4-80GB", "NVIDIA", 80 * 2**30), Gpu("L4", "NVIDIA", None)
+    assert gpu_entries([big, big, small]) == [
+        {"product": big.product, "vendor": "NVIDIA", "count": 2, "memory": 80 * 2**30},
+        {"product": "L4", "vendor": "NVIDIA", "count": 1},
     ]
-    assert nvidia_gpus(said)[0]["memory"] == 80 * 2**30
-    assert nvidia_gpus("") == []
-
-
-def test_rocm_smi_s_words_are_read() -> None:
-    said = (
-        '{"card0": {"VRAM Total Memory (B)": "206141652992", "Card Series": "AMD Instinct MI300X"},'
-        ' "card1": {"VRAM Total Memory (B)": "206141652992", "Card Series": "AMD Instinct MI300X"},'
-        ' "system": {}}'
-    )
-    assert amd_gpus(said) == [
-        {"product": "AMD Instinct MI300X", "memory": 206141652992, "vendor": "AMD", "count": 2}
-    ]
-    assert amd_gpus("") == []
+    assert gpu_entries([]) == []
