@@ -6,6 +6,7 @@ however big the model is.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -136,17 +137,36 @@ class Graph:
         del self._graph.input[:]
         self._graph.input.extend(inputs)
 
-    def save(self) -> None:
-        """Writes the graph; weights of the source that are still in use are copied over."""
+    def settle(self) -> None:
+        """Puts all weights that are in use into the new data file."""
         self.drop_unused()
         for name in [name for name in self.weights if name not in self._added]:
             self.add_weight(name, self.array(name))
+
+    def variant(self) -> Graph:
+        """The same graph, to be rewritten in another way over the same weights."""
+        other = copy.copy(self)
+        other._model = onnx.ModelProto()
+        other._model.CopyFrom(self._model)
+        other.weights, other._added = dict(self.weights), set(self._added)
+        other.nodes = [_copy(node) for node in self.nodes]
+        return other
+
+    def save(self, file: str = GRAPH_FILE) -> None:
+        """Writes the graph; weights of the source that are still in use are copied over."""
+        self.settle()
         self._data.flush()
         for field, values in (("node", self.nodes), ("initializer", self.weights.values())):
             self._graph.ClearField(field)
             getattr(self._graph, field).extend(values)
         self._graph.ClearField("value_info")  # shapes that no longer hold
-        onnx.save(self._model, self._target / GRAPH_FILE)
+        onnx.save(self._model, self._target / file)
+
+
+def _copy(node: NodeProto) -> NodeProto:
+    made = NodeProto()
+    made.CopyFrom(node)
+    return made
 
 
 def _reads(node: NodeProto) -> Iterator[str]:

@@ -6,6 +6,7 @@ torch nor a GPU.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,10 +17,17 @@ from serving.step_model import StepModel
 from serving.stepped_engine import SteppedEngine
 from serving.types import EngineSettings
 
+logger = logging.getLogger(__name__)
+
 PREFIX_CACHING = "enable_prefix_caching"
 NUM_SPECULATIVE_TOKENS = "num_speculative_tokens"
 MOST_SPECULATIVE_TOKENS = VERIFY_SIZES[-1] - 1  # the model's own next token takes a place too
-OPTIONS = {PREFIX_CACHING: True, NUM_SPECULATIVE_TOKENS: MOST_SPECULATIVE_TOKENS}
+OWN_KERNELS = "own_kernels"
+OPTIONS = {
+    PREFIX_CACHING: True,
+    NUM_SPECULATIVE_TOKENS: MOST_SPECULATIVE_TOKENS,
+    OWN_KERNELS: True,
+}
 DATA_TYPES = ("auto", "int8", "int4")  # auto: the finest that has been converted
 
 
@@ -37,6 +45,7 @@ class OnnxEngine(SteppedEngine):
         options = checked_options(settings.engine_kwargs)
         self.prefix_caching = options[PREFIX_CACHING]
         self.num_speculative_tokens = options[NUM_SPECULATIVE_TOKENS]
+        self._own_kernels = options[OWN_KERNELS]
 
     def open_model(self) -> StepModel:
         from serving.engines.onnx_decoder import OnnxDecoder
@@ -47,7 +56,9 @@ class OnnxEngine(SteppedEngine):
             num_rows=self.settings.max_num_seqs + 1,
             max_model_len=self.settings.max_model_len,
             num_threads=self.settings.num_threads,
+            own_kernels=self._own_kernels,
         )
+        logger.info("%s is multiplied by kernels of %s", folder, decoder.kernels)
         if not decoder.verify_sizes:
             self.no_drafts = (
                 f"{folder} was converted by an earlier version, or its model has parts whose drafts"
@@ -62,14 +73,14 @@ def checked_options(engine_kwargs: Mapping[str, Any]) -> dict[str, Any]:
         if key not in OPTIONS:
             raise ConfigError(
                 f"engine_kwargs: the onnx engine has no option '{key}'"
-                f"{nearest(key, list(OPTIONS))}; it has {' and '.join(OPTIONS)}",
+                f"{nearest(key, list(OPTIONS))}; it has {', '.join(OPTIONS)}",
                 param="engine_kwargs",
             )
         if type(value) is not type(OPTIONS[key]) or not 0 <= value <= MOST_SPECULATIVE_TOKENS:
             kind = (
-                "true or false"
-                if key == PREFIX_CACHING
-                else f"a number from 0 (off) to {MOST_SPECULATIVE_TOKENS}"
+                f"a number from 0 (off) to {MOST_SPECULATIVE_TOKENS}"
+                if key == NUM_SPECULATIVE_TOKENS
+                else "true or false"
             )
             raise ConfigError(
                 f"engine_kwargs: {key} is {kind}, not {value!r}", param="engine_kwargs"

@@ -22,13 +22,13 @@ import numpy as np
 import numpy.typing as npt
 
 from serving.conversion.manifest import Manifest, read_manifest
-from serving.engines.onnx_session import open_session
+from serving.engines.onnx_graphs import Graphs, open_graphs
 from serving.kv_budget import model_len
 from serving.kv_pages import KvPages, kv_pages
 from serving.step_model import Logits, TokenIds
 
-INPUTS = ("input_ids", "seqlens_k", "total_sequence_length", "logit_positions")
-ONE_ROW = "one_row"  # an input of graphs that can verify
+# The last one is an input of graphs that can do both, decode and verify.
+INPUTS = ("input_ids", "seqlens_k", "total_sequence_length", "logit_positions", "one_row")
 BYTES = 4  # of a float32
 
 KvArray = npt.NDArray[np.float32]
@@ -64,9 +64,18 @@ class OnnxDecoder:
     """A converted model in a folder, as `python -m serving.conversion` writes it."""
 
     def __init__(
-        self, folder: Path, num_rows: int, max_model_len: int | None, num_threads: int
+        self,
+        folder: Path,
+        num_rows: int,
+        max_model_len: int | None,
+        num_threads: int,
+        *,
+        own_kernels: bool = True,
     ) -> None:
-        """Loads the weights; raises ConfigError for a folder or a setting that cannot work."""
+        """Loads the weights; raises ConfigError for a folder or a setting that cannot work.
+
+        own_kernels: whether our own operators multiply, where this machine can run them.
+        """
         self._manifest = manifest = read_manifest(folder)
         self.num_rows: int = num_rows
         self.max_model_len: int = model_len(manifest.max_model_len, max_model_len)
@@ -74,7 +83,10 @@ class OnnxDecoder:
         self.verify_sizes: tuple[int, ...] = manifest.verify_sizes
         token_floats = manifest.num_kv_heads * manifest.head_dim
         self.kv_bytes_per_token: int = 2 * manifest.num_layers * token_floats * BYTES
-        self._session: Any = open_session(folder, manifest.files, num_threads)
+        self._graphs: Graphs | None = open_graphs(
+            folder, manifest.files, num_threads, own_kernels=own_kernels
+        )
+        self.kernels: str = self._graphs.kernels
         self._kv = _kv_memories(manifest, num_rows, self.max_model_len)
         self._logits = np.empty((num_rows, self.vocab_size), np.float32)
         self._steps: dict[int, tuple[_Call, Any]] = {}  # by batch size, bound once
@@ -93,20 +105,22 @@ class OnnxDecoder:
             logits=np.empty((len(positions), self.vocab_size), np.float32),
             one_row=PLAIN,
         )
-        self._session.run_with_iobinding(self._bind(call, row))
+        session = self._loaded.step
+        session.run_with_iobinding(self._bind(session, call, row))
         return call.logits
 
     def decode(self, token_ids: TokenIds, lengths: TokenIds) -> Logits:
         """See StepModel."""
         batch = len(token_ids)
         if batch not in self._steps:
-            self._steps[batch] = self._new_step(self._logits[:batch], PLAIN)
+            logits = self._logits[:batch]
+            self._steps[batch] = self._new_step(self._loaded.step, logits, PLAIN)
         call, binding = self._steps[batch]
         call.input_ids[:, 0] = token_ids
         call.seqlens_k[:] = lengths
         call.total_sequence_length[...] = total = call.seqlens_k.max() + 1
         assert total <= self.max_model_len, "the caller let a sequence outgrow its row"
-        self._session.run_with_iobinding(binding)
+        self._loaded.step.run_with_iobinding(binding)
         return call.logits
 
     def verify(self, token_ids: TokenIds, length: int) -> Logits:
@@ -116,12 +130,12 @@ class OnnxDecoder:
         assert length + size <= self.max_model_len, "the caller drafted more than the row holds"
         if size not in self._verifications:
             logits = np.empty((size, self.vocab_size), np.float32)
-            self._verifications[size] = self._new_step(logits, VERIFYING)
+            self._verifications[size] = self._new_step(self._loaded.verify, logits, VERIFYING)
         call, binding = self._verifications[size]
         call.input_ids[:, 0] = np.pad(token_ids, (0, size - count))
         call.seqlens_k[:] = np.arange(length, length + size)
         call.total_sequence_length[...] = length + size
-        self._session.run_with_iobinding(binding)
+        self._loaded.verify.run_with_iobinding(binding)
         return call.logits[:count]
 
     def move_row(self, source: int, target: int, length: int) -> None:
@@ -136,10 +150,17 @@ class OnnxDecoder:
         """Frees weights and KV memory; logits given out before stay valid."""
         self._steps.clear()
         self._verifications.clear()
-        self._session = None
+        self._graphs = None
         self._kv = ()  # the last view of a mapping frees it
 
-    def _new_step(self, logits: Logits, one_row: npt.NDArray[np.bool_]) -> tuple[_Call, Any]:
+    @property
+    def _loaded(self) -> Graphs:
+        assert self._graphs is not None, "closed"
+        return self._graphs
+
+    def _new_step(
+        self, session: Any, logits: Logits, one_row: npt.NDArray[np.bool_]
+    ) -> tuple[_Call, Any]:
         """A call of as many single positions as there is room for their logits, in row 0 and on."""
         batch = len(logits)
         call = _Call(
@@ -150,15 +171,16 @@ class OnnxDecoder:
             logits=logits,
             one_row=one_row,
         )
-        return call, self._bind(call, 0)
+        return call, self._bind(session, call, 0)
 
-    def _bind(self, call: _Call, first_row: int) -> Any:
+    def _bind(self, session: Any, call: _Call, first_row: int) -> Any:
         """Lets the graph work on the call's arrays and on the KV of the rows from `first_row` on.
 
         The binding holds addresses only: the call must outlive its use.
         """
-        binding = self._session.io_binding()
-        for name in (*INPUTS, ONE_ROW) if self.verify_sizes else INPUTS:
+        binding = session.io_binding()
+        wanted = {each.name for each in session.get_inputs()}
+        for name in wanted.intersection(INPUTS):
             _bind_input(binding, name, getattr(call, name))
         num_rows = 1 if call.one_row else len(call.input_ids)
         for kv in self._kv:

@@ -11,6 +11,7 @@ import onnxruntime as ort
 from serving.conversion.manifest import GRAPH_FILE, conversion_command
 from serving.cpu.processor import int8_saturates, this_processor
 from serving.errors import ConfigError
+from serving.kernels.library import LIBRARY
 from serving.memory import check_memory
 
 # ONNX Runtime's threads spin for many milliseconds after each step by default, and so take the
@@ -18,16 +19,24 @@ from serving.memory import check_memory
 SPIN_US = 20
 
 
-def open_session(folder: Path, files: Mapping[str, int], num_threads: int) -> Any:
-    """The converted graph in `folder`, ready to run; `files` are its sizes in bytes.
+def open_session(
+    folder: Path,
+    files: Mapping[str, int],
+    num_threads: int,
+    graph: str = GRAPH_FILE,
+    *,
+    own_operators: bool = False,
+) -> Any:
+    """A converted graph in `folder`, ready to run; `files` are its sizes in bytes.
 
     Raises ConfigError for weights that do not fit into memory, and for what cannot be loaded.
     """
     check_memory(folder, sum(files.values()))
+    options = _options(num_threads)
     try:
-        return ort.InferenceSession(
-            folder / GRAPH_FILE, _options(num_threads), providers=["CPUExecutionProvider"]
-        )
+        if own_operators:
+            options.register_custom_ops_library(str(LIBRARY))
+        return ort.InferenceSession(folder / graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors share no base class
         reason = str(error).strip().partition("\n")[0]
         raise ConfigError(
