@@ -14,6 +14,8 @@
 
 #include "rows.h"
 
+enum { AHEAD = 4096 }; /* bytes of a panel that are fetched before they are needed */
+
 typedef struct Panels Panels;
 typedef void Multiply(const Panels *panels, size_t panel, const Rows *rows, size_t first,
                       size_t last, float *out);

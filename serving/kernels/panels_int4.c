@@ -60,6 +60,7 @@ __attribute__((TARGET, always_inline)) static inline void some_rows(
             __m512i lower[VECTORS], upper[VECTORS];
             UNROLL for (size_t v = 0; v < VECTORS; v++) {
                 __m512i both = _mm512_load_si512(block->nibbles[pair][v * LANES]);
+                _mm_prefetch((const char *)block->nibbles[pair][v * LANES] + AHEAD, _MM_HINT_T0);
                 lower[v] = _mm512_and_si512(both, nibble);
                 upper[v] = _mm512_and_si512(_mm512_srli_epi16(both, 4), nibble);
             }

@@ -45,8 +45,10 @@ __attribute__((TARGET, always_inline)) static inline void some_rows(
             sums[m][v] = _mm512_set1_epi32(-MIDDLE * rows->sums[first + m]);
     for (size_t group = 0; group < stride / GROUP; group++) {
         __m512i w[VECTORS];
-        UNROLL for (size_t v = 0; v < VECTORS; v++)
+        UNROLL for (size_t v = 0; v < VECTORS; v++) {
             w[v] = _mm512_load_si512(from->weights[group][v * LANES]);
+            _mm_prefetch((const char *)from->weights[group][v * LANES] + AHEAD, _MM_HINT_T0);
+        }
         UNROLL for (size_t m = 0; m < count; m++) {
             int32_t four;
             memcpy(&four, values + m * stride + group * GROUP, GROUP);
