@@ -108,6 +108,11 @@ class Graph:
         element_type = output.type.tensor_type.elem_type
         output.CopyFrom(helper.make_tensor_value_info(name, element_type, shape))
 
+    def retype(self, name: str, element_type: int) -> None:
+        """Lets an input or an output be of another type."""
+        value = {**self.inputs, **self.outputs}[name]
+        value.type.tensor_type.elem_type = element_type
+
     def insert_after(self, node: NodeProto, *new: NodeProto) -> None:
         place = self._place(node) + 1
         self.nodes[place:place] = new

@@ -1,9 +1,10 @@
 """Puts our own operators (`serving.kernels`) in the place of quantised products and of attention.
 
-They read the same weights and KV memory. Products in int8 give the same results to the bit:
+They read the same weights. Products in int8 give the same results to the bit:
 rounding the activations becomes a part of the product. In int4 ours round activations by the row,
 ONNX Runtime's by the block. Our attention sums in another order, and treats a position alike
-whether it comes alone or in a chunk, so that the graph needs no second way to verify drafts.
+whether it comes alone or in a chunk, so that the graph needs no second way to verify drafts; its KV
+memory is in float16.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from onnx import NodeProto, helper
+from onnx import NodeProto, TensorProto, helper
 
 from serving.conversion.blocks_int4 import BLOCK
 from serving.conversion.graph import Graph
@@ -35,6 +36,8 @@ def use_own_operators(graph: Graph, head_dim: int) -> bool:
     graph.import_domain(DOMAIN)
     made_by = graph.producers()
     for attention in attentions:
+        for name in (*attention.input[PAST_KEY:SEQLENS_K], *attention.output[1:3]):
+            graph.retype(name, TensorProto.FLOAT16)
         graph.replace(attention, _own_attention(graph, attention))
     for node in list(graph.nodes):
         if node.op_type == "MatMulIntegerToFloat":

@@ -1,8 +1,9 @@
 """`StepModel` over a converted graph, run by ONNX Runtime on the CPU.
 
-The KV memory is one float32 array per layer and kind, [num_rows, kv_heads, length, head_dim], which
-the graph reads as past and writes as present in place. Rows of different length decode in one call
-without padding, and a row's answer never depends on its neighbours.
+The KV memory is one array per layer and kind, [num_rows, kv_heads, length, head_dim], which the
+graph reads as past and writes as present in place: float16 with our own kernels, else float32. Rows
+of different length decode in one call without padding, and a row's answer never depends on its
+neighbours.
 
 Chunks of a prompt give bit for bit what the whole prompt gives, as long as each has two tokens or
 more: in ONNX Runtime a single position takes another kernel, whose sums round differently. So
@@ -30,9 +31,7 @@ from serving.step_model import Logits, TokenIds
 
 # The last one is an input of graphs that can do both, decode and verify.
 INPUTS = ("input_ids", "seqlens_k", "total_sequence_length", "logit_positions", "one_row")
-BYTES = 4  # of a float32
-
-KvArray = npt.NDArray[np.float32]
+KvArray = npt.NDArray[np.floating[Any]]
 Lengths = npt.NDArray[np.int32]
 
 
@@ -82,13 +81,18 @@ class OnnxDecoder:
         self.max_model_len: int = model_len(manifest.max_model_len, max_model_len)
         self.vocab_size: int = manifest.vocab_size
         self.verify_sizes: tuple[int, ...] = manifest.verify_sizes
-        token_floats = manifest.num_kv_heads * manifest.head_dim
-        self.kv_bytes_per_token: int = 2 * manifest.num_layers * token_floats * BYTES
         self._graph: LoadedGraph | None = open_graph(
             folder, manifest.files, num_threads, own_kernels=own_kernels
         )
         self.kernels: str = self._graph.kernels
-        self._kv = _kv_memories(manifest, num_rows, self.max_model_len)
+        dtype = np.dtype(self._graph.kv_dtype)
+        token_floats = manifest.num_kv_heads * manifest.head_dim
+        self.kv_bytes_per_token: int = 2 * manifest.num_layers * token_floats * dtype.itemsize
+        self._kv = tuple(
+            _kv_memory(f"{layer}.{kind}", manifest, num_rows, self.max_model_len, dtype)
+            for layer in range(manifest.num_layers)
+            for kind in ("key", "value")
+        )
         self._logits = np.empty((num_rows, self.vocab_size), np.float32)
         self._steps: dict[int, tuple[_Call, Any]] = {}  # by batch size, bound once
         self._verifications: dict[int, tuple[_Call, Any]] = {}  # by their size, bound once
@@ -199,15 +203,10 @@ def _bind_output(binding: Any, name: str, array: npt.NDArray[Any]) -> None:
     binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
 
 
-def _kv_memories(manifest: Manifest, num_rows: int, max_model_len: int) -> tuple[_KvMemory, ...]:
-    return tuple(
-        _kv_memory(f"{layer}.{kind}", manifest, num_rows, max_model_len)
-        for layer in range(manifest.num_layers)
-        for kind in ("key", "value")
-    )
-
-
-def _kv_memory(name: str, manifest: Manifest, num_rows: int, max_model_len: int) -> _KvMemory:
-    pages = kv_pages(num_rows, manifest.num_kv_heads, max_model_len, manifest.head_dim, BYTES)
-    array = np.frombuffer(pages.buffer, np.float32).reshape(pages.shape)
+def _kv_memory(
+    name: str, manifest: Manifest, num_rows: int, max_model_len: int, dtype: np.dtype[Any]
+) -> _KvMemory:
+    heads, width = manifest.num_kv_heads, manifest.head_dim
+    pages = kv_pages(num_rows, heads, max_model_len, width, dtype.itemsize)
+    array = np.frombuffer(pages.buffer, dtype).reshape(pages.shape)
     return _KvMemory(f"past_key_values.{name}", f"present.{name}", pages, array)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from serving.conversion.manifest import DATA_FILE, OWN_GRAPH_FILE, conversion_command
 from serving.cpu.processor import this_processor
 from serving.engines.onnx_session import open_session
@@ -22,6 +24,7 @@ class LoadedGraph:
     # Whether positions of one row give the same to the bit in one call as one by one; if not, a
     # graph that can verify has an input of its own for it (`conversion.verify_graph`).
     chunks_are_exact: bool
+    kv_dtype: type[np.floating[Any]]  # of the KV memory
     kernels: str  # whose they are, and why
 
 
@@ -31,10 +34,10 @@ def open_graph(
     """Loads the weights; raises ConfigError as `open_session` does."""
     if (reason := _why_not_own(folder, files, own_kernels)) is not None:
         session = open_session(folder, files, num_threads)
-        return LoadedGraph(session, False, f"ONNX Runtime ({reason})")
+        return LoadedGraph(session, False, np.float32, f"ONNX Runtime ({reason})")
     session = open_session(folder, files, num_threads, OWN_GRAPH_FILE, own_operators=True)
     forget_mapped(folder / DATA_FILE)  # our operators keep the weights in an order of their own
-    return LoadedGraph(session, True, "our own (AVX512-VNNI)")
+    return LoadedGraph(session, True, np.float16, "our own (AVX512-VNNI)")
 
 
 def _why_not_own(folder: Path, files: Mapping[str, int], own_kernels: bool) -> str | None:

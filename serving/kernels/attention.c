@@ -8,13 +8,15 @@
 #include "rows.h"
 
 #define UNROLL _Pragma("GCC unroll 16")
-#define TARGET target("avx512f,avx512bw,avx512vl,avx512dq,fma")
+#define TARGET target("avx512f,avx512bw,avx512vl,avx512dq,fma,f16c")
 enum { KEYS = LANES, CHUNK = 4, QUERIES_AT_ONCE = 32 };
 
 /* Scores of some queries against the keys from `begin` on, which is a multiple of KEYS. */
 typedef struct {
     float *queries; /* [count][head_dim] */
     float *scores;  /* [count][width] */
+    float *weights; /* [count], 1 / the sum of a query's scores */
+    float *keys;    /* [KEYS][head_dim], some of them in float32 */
     size_t count, begin, width;
 } Work;
 
@@ -28,9 +30,25 @@ static size_t first_key(const AttentionShape *shape, size_t position) {
     return position + 1 - (size_t)shape->window;
 }
 
-static const float *cache(const float *memory, const AttentionShape *shape,
-                          const AttentionCall *call, size_t row, size_t kv_head) {
+/* The place of one row's keys, or values, for one KV head. */
+static uint16_t *cache(uint16_t *memory, const AttentionShape *shape, const AttentionCall *call,
+                       size_t row, size_t kv_head) {
     return memory + (row * shape->kv_heads + kv_head) * call->capacity * shape->head_dim;
+}
+
+__attribute__((TARGET, always_inline)) static inline __m512 load_halves(const uint16_t *from) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)from));
+}
+
+/* What is beyond float16 becomes its largest. */
+__attribute__((TARGET)) static void store_halves(uint16_t *to, const float *from, size_t length) {
+    const __m512 most = _mm512_set1_ps(65504);
+    for (size_t d = 0; d < length; d += LANES) {
+        __m512 x = _mm512_loadu_ps(from + d);
+        x = _mm512_max_ps(_mm512_min_ps(x, most), _mm512_sub_ps(_mm512_setzero_ps(), most));
+        __m256i halves = _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+        _mm256_storeu_si256((__m256i *)(to + d), halves);
+    }
 }
 
 static inline __mmask16 lanes(size_t left) {
@@ -74,15 +92,17 @@ static void rotate(const AttentionShape *shape, const AttentionCall *call, const
 
 void attention_write(const AttentionShape *shape, const AttentionCall *call, size_t row,
                      size_t kv_head) {
-    float *keys = (float *)cache(call->keys, shape, call, row, kv_head);
-    float *values = (float *)cache(call->values, shape, call, row, kv_head);
+    const size_t length = shape->head_dim;
+    uint16_t *keys = cache(call->keys, shape, call, row, kv_head);
+    uint16_t *values = cache(call->values, shape, call, row, kv_head);
+    float rotated[MOST_HEAD_DIM];
     for (size_t t = 0; t < call->new_positions; t++) {
         const size_t position = position_of(call, row, t);
-        const size_t from = row * call->kv_row_stride + t * call->kv_position_stride +
-                            kv_head * shape->head_dim;
-        rotate(shape, call, call->key + from, position, 1, keys + position * shape->head_dim);
-        memcpy(values + position * shape->head_dim, call->value + from,
-               shape->head_dim * sizeof(float));
+        const size_t from =
+            row * call->kv_row_stride + t * call->kv_position_stride + kv_head * length;
+        rotate(shape, call, call->key + from, position, 1, rotated);
+        store_halves(keys + position * length, rotated, length);
+        store_halves(values + position * length, call->value + from, length);
     }
 }
 
@@ -107,23 +127,34 @@ __attribute__((TARGET, always_inline)) static inline __m512 sums_of(const __m512
                          _mm512_shuffle_f32x4(lower, upper, 0xdd));
 }
 
+/* Scores of one query for KEYS keys. */
+__attribute__((TARGET, always_inline)) static inline __m512 score_of(const float *query,
+                                                                     const float *keys,
+                                                                     size_t length) {
+    __m512 products[KEYS];
+    UNROLL for (size_t i = 0; i < KEYS; i++) products[i] = _mm512_setzero_ps();
+    for (size_t d = 0; d < length; d += LANES) {
+        __m512 part = _mm512_loadu_ps(query + d);
+        UNROLL for (size_t i = 0; i < KEYS; i++)
+            products[i] =
+                _mm512_fmadd_ps(part, _mm512_loadu_ps(keys + i * length + d), products[i]);
+    }
+    return sums_of(products);
+}
+
 /* Scores of all queries for the keys begin <= k <= last; what comes after `last` is its score. */
 __attribute__((TARGET)) static void score(const AttentionShape *shape, const Work *work,
-                                          const float *keys, size_t last) {
+                                          const uint16_t *keys, size_t last) {
     const size_t length = shape->head_dim;
     for (size_t k = work->begin; k <= last; k += KEYS) {
-        const float *key[KEYS];
-        for (size_t i = 0; i < KEYS; i++) key[i] = keys + (k + i < last ? k + i : last) * length;
+        for (size_t i = 0; i < KEYS; i++) {
+            const uint16_t *key = keys + (k + i < last ? k + i : last) * length;
+            for (size_t d = 0; d < length; d += LANES)
+                _mm512_storeu_ps(work->keys + i * length + d, load_halves(key + d));
+        }
         for (size_t q = 0; q < work->count; q++) {
-            const float *query = work->queries + q * length;
-            __m512 products[KEYS];
-            UNROLL for (size_t i = 0; i < KEYS; i++) products[i] = _mm512_setzero_ps();
-            for (size_t d = 0; d < length; d += LANES) {
-                __m512 part = _mm512_loadu_ps(query + d);
-                UNROLL for (size_t i = 0; i < KEYS; i++)
-                    products[i] = _mm512_fmadd_ps(part, _mm512_loadu_ps(key[i] + d), products[i]);
-            }
-            _mm512_storeu_ps(work->scores + q * work->width + k - work->begin, sums_of(products));
+            __m512 scores = score_of(work->queries + q * length, work->keys, length);
+            _mm512_storeu_ps(work->scores + q * work->width + k - work->begin, scores);
         }
     }
 }
@@ -177,7 +208,7 @@ __attribute__((TARGET)) static float soften(float *scores, const Work *work, siz
 /* Sums of values, weighed by the scores of some queries; both counts are constants wherever this is
  * inlined. */
 __attribute__((TARGET, always_inline)) static inline void weigh(
-    const size_t queries, const size_t vectors, const Work *work, const float *values,
+    const size_t queries, const size_t vectors, const Work *work, const uint16_t *values,
     size_t length, size_t last, const float *scores, float *sums) {
     __m512 y[MOST_ROWS][CHUNK];
     UNROLL for (size_t q = 0; q < queries; q++)
@@ -185,7 +216,7 @@ __attribute__((TARGET, always_inline)) static inline void weigh(
     for (size_t k = work->begin; k <= last; k++) {
         __m512 value[CHUNK];
         UNROLL for (size_t v = 0; v < vectors; v++)
-            value[v] = _mm512_loadu_ps(values + k * length + v * LANES);
+            value[v] = load_halves(values + k * length + v * LANES);
         UNROLL for (size_t q = 0; q < queries; q++) {
             __m512 weight = _mm512_set1_ps(scores[q * work->width + k - work->begin]);
             UNROLL for (size_t v = 0; v < vectors; v++)
@@ -207,7 +238,7 @@ __attribute__((TARGET, always_inline)) static inline void weigh(
 
 /* All queries' sums, in the place of the queries. */
 __attribute__((TARGET)) static void weigh_all(const AttentionShape *shape, const Work *work,
-                                              const float *values, size_t last) {
+                                              const uint16_t *values, size_t last) {
     const size_t length = shape->head_dim;
     for (size_t q = 0, some; q < work->count; q += some) {
         const float *scores = work->scores + q * work->width;
@@ -230,41 +261,53 @@ size_t attention_positions_at_once(const AttentionShape *shape) {
     return group < QUERIES_AT_ONCE ? QUERIES_AT_ONCE / group : 1;
 }
 
-int attention_attend(const AttentionShape *shape, const AttentionCall *call, size_t row,
-                     size_t kv_head, size_t first, size_t last) {
+/* Queries of positions first <= t < last, rotated and scaled. */
+static void gather(const AttentionShape *shape, const AttentionCall *call, const Work *work,
+                   size_t row, size_t kv_head, size_t first) {
     const size_t group = shape->num_heads / shape->kv_heads, length = shape->head_dim;
-    const size_t final = position_of(call, row, last - 1);
-    const float *keys = cache(call->keys, shape, call, row, kv_head);
-    const float *values = cache(call->values, shape, call, row, kv_head);
-    Work work = {.count = (last - first) * group};
-    work.begin = first_key(shape, position_of(call, row, first)) / KEYS * KEYS;
-    work.width = final / KEYS * KEYS + KEYS - work.begin;
-    work.queries = malloc(work.count * (length + work.width) * sizeof(float));
-    if (!work.queries) return 0;
-    work.scores = work.queries + work.count * length;
-    for (size_t q = 0; q < work.count; q++) {
+    for (size_t q = 0; q < work->count; q++) {
         const size_t t = first + q / group, head = kv_head * group + q % group;
         const float *from =
             call->query + row * call->row_stride + t * call->position_stride + head * length;
         rotate(shape, call, from, position_of(call, row, t), shape->scale,
-               work.queries + q * length);
+               work->queries + q * length);
     }
-    score(shape, &work, keys, final);
-    float *weights = malloc(work.count * sizeof(float));
-    if (!weights) return free(work.queries), 0;
+}
+
+static void scatter(const AttentionShape *shape, const AttentionCall *call, const Work *work,
+                    size_t row, size_t kv_head, size_t first) {
+    const size_t group = shape->num_heads / shape->kv_heads, length = shape->head_dim;
+    for (size_t q = 0; q < work->count; q++) {
+        const size_t t = row * call->new_positions + first + q / group;
+        float *out = call->out + (t * shape->num_heads + kv_head * group + q % group) * length;
+        const float *sums = work->queries + q * length;
+        for (size_t d = 0; d < length; d++) out[d] = sums[d] * work->weights[q];
+    }
+}
+
+int attention_attend(const AttentionShape *shape, const AttentionCall *call, size_t row,
+                     size_t kv_head, size_t first, size_t last) {
+    const size_t group = shape->num_heads / shape->kv_heads, length = shape->head_dim;
+    const size_t final = position_of(call, row, last - 1);
+    Work work = {.count = (last - first) * group};
+    work.begin = first_key(shape, position_of(call, row, first)) / KEYS * KEYS;
+    work.width = final / KEYS * KEYS + KEYS - work.begin;
+    work.queries =
+        malloc((work.count * (length + work.width + 1) + KEYS * length) * sizeof(float));
+    if (!work.queries) return 0;
+    work.scores = work.queries + work.count * length;
+    work.weights = work.scores + work.count * work.width;
+    work.keys = work.weights + work.count;
+    gather(shape, call, &work, row, kv_head, first);
+    score(shape, &work, cache(call->keys, shape, call, row, kv_head), final);
     for (size_t q = 0; q < work.count; q++) {
         const size_t position = position_of(call, row, first + q / group);
         float *scores = work.scores + q * work.width;
         if (shape->softcap > 0) cap(scores, work.width, shape->softcap);
-        weights[q] = soften(scores, &work, first_key(shape, position), position);
+        work.weights[q] = soften(scores, &work, first_key(shape, position), position);
     }
-    weigh_all(shape, &work, values, final);
-    for (size_t q = 0; q < work.count; q++) {
-        const size_t t = first + q / group, head = kv_head * group + q % group;
-        float *out = call->out + ((row * call->new_positions + t) * shape->num_heads + head) * length;
-        for (size_t d = 0; d < length; d++) out[d] = work.queries[q * length + d] * weights[q];
-    }
-    free(weights);
+    weigh_all(shape, &work, cache(call->values, shape, call, row, kv_head), final);
+    scatter(shape, call, &work, row, kv_head, first);
     free(work.queries);
     return 1;
 }

@@ -1,4 +1,5 @@
-/* Causal attention of new positions over KV memory, with rotary positions, in float32.
+/* Causal attention of new positions over KV memory, with rotary positions: computed in float32, and
+ * remembered in float16.
  *
  * Every position is computed by the same operations in the same order, whether it comes alone, with
  * others of its row, or with other rows. So prompts in any pieces, decoding, and the verification of
@@ -12,9 +13,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { MOST_HEAD_DIM = 512 };
+
 /* What a model's attention is. */
 typedef struct {
-    size_t num_heads, kv_heads, head_dim; /* the last a multiple of 16 */
+    size_t num_heads, kv_heads, head_dim; /* the last a multiple of 16, up to MOST_HEAD_DIM */
     size_t rotary_dim;                    /* of a head's beginning; 0: no positions */
     int interleaved;                      /* whether neighbours are rotated, or halves */
     float scale, softcap;                 /* of scores; no cap: 0 */
@@ -28,7 +31,7 @@ typedef struct {
     size_t row_stride, position_stride; /* of the query */
     size_t kv_row_stride, kv_position_stride;
     float *out; /* [rows][new_positions][num_heads][head_dim] */
-    float *keys, *values; /* [rows][kv_heads][capacity][head_dim] */
+    uint16_t *keys, *values; /* float16 [rows][kv_heads][capacity][head_dim] */
     const float *cosines, *sines; /* [.., rotary_dim / 2] */
     const int32_t *last_positions; /* [rows] */
     size_t rows, new_positions, capacity;

@@ -2,7 +2,7 @@
  *
  *     query, key, value  float [B, T, heads * head_dim]; or all three the same tensor, in which a
  *                        position's queries, keys and values follow each other
- *     past_key, past_value  float [B, kv_heads, capacity, head_dim]
+ *     past_key, past_value  float16 [B, kv_heads, capacity, head_dim]
  *     last_positions     int32 [B], of each row's T new positions
  *     cosines, sines     float [.., rotary_dim / 2], of every position; of no width: none
  *  to attended           float [B, T, num_heads * head_dim]
@@ -91,8 +91,10 @@ static const char *understand(const Tensor in[NUM_INPUTS], Work *work) {
     if (call->position_stride != (packed ? queries + 2 * keys : queries) ||
         (!packed && call->kv_position_stride != keys))
         return "queries, keys or values of the attention have another width than its heads";
-    if (shape->head_dim % LANES_OF_A_HEAD || shape->rotary_dim > shape->head_dim)
-        return "a head of the attention must be a multiple of 16 wide, and what is rotated inside";
+    if (shape->head_dim % LANES_OF_A_HEAD || shape->head_dim > MOST_HEAD_DIM ||
+        shape->rotary_dim > shape->head_dim)
+        return "a head of the attention must be a multiple of 16 wide, up to 512, and what is "
+               "rotated inside";
     if (in[PAST_KEY].dims[0] < in[QUERY].dims[0] || in[LAST_POSITIONS].dims[0] != in[QUERY].dims[0] ||
         (size_t)in[PAST_KEY].dims[1] != shape->kv_heads)
         return "the attention's memory is of other rows or heads";
@@ -147,12 +149,12 @@ static OrtStatus *prepare(const OrtApi *api, OrtKernelContext *context, const Te
     const int64_t width = work->shape.num_heads * work->shape.head_dim;
     const int64_t dims[] = {in[QUERY].dims[0], in[QUERY].dims[1], width};
     const size_t num_bytes = (size_t)in[PAST_KEY].dims[0] * work->shape.kv_heads * call->capacity *
-                             work->shape.head_dim * sizeof(float);
-    OrtStatus *failed = new_output(api, context, ATTENDED, dims, 3, &call->out);
+                             work->shape.head_dim * sizeof(*call->keys);
+    const int64_t *memory = in[PAST_KEY].dims;
+    OrtStatus *failed = new_output(api, context, ATTENDED, dims, 3, (void **)&call->out);
+    if (!failed) failed = new_output(api, context, PRESENT_KEY, memory, 4, (void **)&call->keys);
     if (!failed)
-        failed = new_output(api, context, PRESENT_KEY, in[PAST_KEY].dims, 4, &call->keys);
-    if (!failed)
-        failed = new_output(api, context, PRESENT_VALUE, in[PAST_KEY].dims, 4, &call->values);
+        failed = new_output(api, context, PRESENT_VALUE, memory, 4, (void **)&call->values);
     if (failed) return failed;
     if (call->keys != in[PAST_KEY].data) memcpy(call->keys, in[PAST_KEY].data, num_bytes);
     if (call->values != in[PAST_VALUE].data) memcpy(call->values, in[PAST_VALUE].data, num_bytes);
@@ -184,7 +186,11 @@ static const char *name(const OrtCustomOp *op) { return (void)op, "RowsAttention
 static size_t num_inputs(const OrtCustomOp *op) { return (void)op, NUM_INPUTS; }
 static size_t num_outputs(const OrtCustomOp *op) { return (void)op, NUM_OUTPUTS; }
 static int input_type(const OrtCustomOp *op, size_t index) {
+    if (index == PAST_KEY || index == PAST_VALUE) return ORT_FLOAT16;
     return (void)op, index == LAST_POSITIONS ? ORT_INT32 : ORT_FLOAT;
+}
+static int output_type(const OrtCustomOp *op, size_t index) {
+    return (void)op, index == ATTENDED ? ORT_FLOAT : ORT_FLOAT16;
 }
 
 const OrtCustomOp attention_operator = {
@@ -192,6 +198,7 @@ const OrtCustomOp attention_operator = {
     .GetName = name,
     .GetInputTypeCount = num_inputs,
     .GetInputType = input_type,
+    .GetOutputType = output_type,
     .GetOutputTypeCount = num_outputs,
     .CreateKernelV2 = new_kernel,
     .KernelComputeV2 = compute,

@@ -21,7 +21,7 @@ typedef struct OrtKernelContext OrtKernelContext;
 typedef struct OrtCustomOp OrtCustomOp;
 
 enum { ORT_FAIL = 1, ORT_INVALID_ARGUMENT = 2 };
-enum { ORT_FLOAT = 1, ORT_UINT8 = 2, ORT_INT8 = 3, ORT_INT32 = 6 };
+enum { ORT_FLOAT = 1, ORT_UINT8 = 2, ORT_INT8 = 3, ORT_INT32 = 6, ORT_FLOAT16 = 10 };
 
 typedef struct {
     OrtStatus *(*CreateStatus)(int code, const char *message); /* place 0 */

@@ -34,17 +34,14 @@ static inline OrtStatus *read_input(const OrtApi *api, const OrtKernelContext *c
 
 /* `data` becomes the memory of an output of these dimensions. */
 static inline OrtStatus *new_output(const OrtApi *api, OrtKernelContext *context, size_t index,
-                                    const int64_t *dims, size_t num_dims, float **data) {
+                                    const int64_t *dims, size_t num_dims, void **data) {
     OrtValue *value = NULL;
     OrtStatus *failed = api->KernelContext_GetOutput(context, index, dims, num_dims, &value);
-    return failed ? failed : api->GetTensorMutableData(value, (void **)data);
+    return failed ? failed : api->GetTensorMutableData(value, data);
 }
 
 static inline const char *cpu_provider(const OrtCustomOp *op) {
     return (void)op, "CPUExecutionProvider";
-}
-static inline int float_output(const OrtCustomOp *op, size_t index) {
-    return (void)op, (void)index, ORT_FLOAT;
 }
 static inline int required(const OrtCustomOp *op, size_t index) { return (void)op, (void)index, 0; }
 static inline int main_memory(const OrtCustomOp *op, size_t index) {
@@ -55,7 +52,7 @@ static inline int first_version(const OrtCustomOp *op) { return (void)op, 1; }
 static inline int last_version(const OrtCustomOp *op) { return (void)op, INT32_MAX; }
 
 #define OPERATOR                                                                                  \
-    .version = ORT_API, .GetExecutionProviderType = cpu_provider, .GetOutputType = float_output,  \
+    .version = ORT_API, .GetExecutionProviderType = cpu_provider,                                 \
     .GetInputCharacteristic = required, .GetOutputCharacteristic = required,                      \
     .GetInputMemoryType = main_memory, .GetVariadicInputMinArity = none,                          \
     .GetVariadicInputHomogeneity = none, .GetVariadicOutputMinArity = none,                       \

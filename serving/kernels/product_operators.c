@@ -116,7 +116,7 @@ static OrtStatus *compute(void *state, OrtKernelContext *context) {
     size_t rows = 1;
     for (size_t i = 0; i + 1 < x.num_dims; i++) rows *= x.dims[i];
     x.dims[x.num_dims - 1] = call.panels->columns;
-    failed = new_output(api, context, 0, x.dims, x.num_dims, &call.out);
+    failed = new_output(api, context, 0, x.dims, x.num_dims, (void **)&call.out);
     if (failed || !rows) return failed;
     if (!rows_allocate(&call.rows, rows, call.panels->length))
         return api->CreateStatus(ORT_FAIL, "there is no memory for the activations");
@@ -136,10 +136,13 @@ static int int8_input(const OrtCustomOp *op, size_t index) {
 static int int4_input(const OrtCustomOp *op, size_t index) {
     return (void)op, index == WEIGHTS ? ORT_UINT8 : ORT_FLOAT;
 }
+static int output_type(const OrtCustomOp *op, size_t index) {
+    return (void)op, (void)index, ORT_FLOAT;
+}
 
 #define PRODUCT                                                                                   \
     OPERATOR, .GetInputTypeCount = num_inputs, .GetOutputTypeCount = num_outputs,                 \
-        .KernelComputeV2 = compute, .KernelDestroy = destroy
+        .GetOutputType = output_type, .KernelComputeV2 = compute, .KernelDestroy = destroy
 
 const OrtCustomOp int8_operator = {
     PRODUCT, .GetName = int8_name, .GetInputType = int8_input, .CreateKernelV2 = new_int8};

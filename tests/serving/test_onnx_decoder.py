@@ -178,7 +178,8 @@ def test_closing_twice_is_safe():
 def test_kv_bytes_per_token_counts_keys_and_values_of_all_layers(decoder):
     manifest = json.loads((FOLDER / "anynode.json").read_text())
     floats = 2 * manifest["num_layers"] * manifest["num_kv_heads"] * manifest["head_dim"]
-    assert decoder.kv_bytes_per_token == 4 * floats
+    bytes_of_one = 2 if decoder.kernels.startswith("our own") else 4
+    assert decoder.kv_bytes_per_token == bytes_of_one * floats
 
 
 def test_the_length_is_the_models_own_up_to_a_cap():
@@ -221,7 +222,9 @@ def test_the_exact_kernels_give_the_same_answers(monkeypatch):
 
 
 def test_our_kernels_give_what_onnx_runtimes_give():
-    """Products are equal to the bit; attention sums in another order, so this is close."""
+    """Products are equal to the bit; attention sums in another order, over float16 keys and values,
+    so this is close.
+    """
     ours, theirs = small(own_kernels=True), small(own_kernels=False)
     assert (ours.kernels, theirs.kernels) == (
         "our own (AVX512-VNNI)",

@@ -1,4 +1,6 @@
-"""Our attention is ONNX Runtime's to rounding, and the same to the bit however positions come."""
+"""Our attention is ONNX Runtime's but for the float16 of what it remembers, and the same to the bit
+however positions come.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +47,9 @@ class Attention:
         self.words = {**WORDS, "num_heads": num_heads, "kv_num_heads": kv_heads, **words}
         random = np.random.default_rng(0)
         memory = random.standard_normal((2, rows, kv_heads, CAPACITY, head_dim))
-        self.memory = memory.astype(np.float32)
-        self.new = random.standard_normal((rows, CAPACITY, num_heads + 2 * kv_heads, head_dim))
+        self.memory = memory.astype(np.float16)
+        new = random.standard_normal((rows, CAPACITY, num_heads + 2 * kv_heads, head_dim))
+        self.new = new.astype(np.float16).astype(np.float32)
         self.num_threads = num_threads
         self.ours, self.theirs = self.session(ours=True), self.session(ours=False)
 
@@ -73,12 +76,15 @@ class Attention:
             )
         inputs = [
             helper.make_tensor_value_info(name, kind, shape)
-            for name, (kind, shape) in self.inputs().items()
+            for name, (kind, shape) in self.inputs(ours=ours).items()
             if name in node.input
         ]
         outputs = [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-            for name, shape in zip(made, ([None] * 3, [None] * 4, [None] * 4), strict=True)
+            helper.make_tensor_value_info(made[0], TensorProto.FLOAT, [None] * 3),
+            *(
+                helper.make_tensor_value_info(name, remembered(ours=ours), [None] * 4)
+                for name in made[1:]
+            ),
         ]
         graph = helper.make_graph([node], "attention", inputs, outputs, weights)
         opsets = [
@@ -91,8 +97,8 @@ class Attention:
         options.register_custom_ops_library(str(LIBRARY))
         return ort.InferenceSession(model.SerializeToString(), options)
 
-    def inputs(self) -> Mapping[str, tuple[int, list[Any]]]:
-        memory = (TensorProto.FLOAT, [None] * 4)
+    def inputs(self, *, ours: bool) -> Mapping[str, tuple[int, list[Any]]]:
+        memory = (remembered(ours=ours), [None] * 4)
         new = dict.fromkeys(("packed", "query", "key", "value"), (TensorProto.FLOAT, [None] * 3))
         return {
             **new,
@@ -108,7 +114,6 @@ class Attention:
         new = np.stack(
             [self.new[row, at : at + count] for row, at in zip(rows, first, strict=True)]
         )
-        new = new.astype(np.float32)
         parts = np.split(new, [num_heads, num_heads + kv_heads], axis=2)
         flat = [part.reshape(len(rows), count, -1) for part in parts]
         last = np.array(first, np.int32) + count - 1
@@ -126,9 +131,15 @@ class Attention:
 
     def run(self, rows: list[int], first: list[int], count: int, *, ours: bool = True):
         feeds = self.feeds(rows, first, count)
+        if not ours:
+            feeds |= {name: feeds[name].astype(np.float32) for name in ("past_key", "past_value")}
         session = self.ours if ours else self.theirs
         wanted = {each.name for each in session.get_inputs()}
         return session.run(None, {k: v for k, v in feeds.items() if k in wanted})
+
+
+def remembered(*, ours: bool) -> int:
+    return TensorProto.FLOAT16 if ours else TensorProto.FLOAT
 
 
 KINDS = [
@@ -142,18 +153,23 @@ KINDS = [
     {"head_dim": 16},
     {"rotary_interleaved": 1},
     {"rotary_dim": 0},
+    {"rotary_dim": 0, "local_window_size": 7, "softcap": 3.0, "head_dim": 32},
     {"softcap": 3.0},
     {"local_window_size": 7},
     {"local_window_size": 40, "softcap": 30.0, "packed": False},
 ]
 
 
-def close(ours: list[np.ndarray], theirs: list[np.ndarray], first: list[int], count: int) -> None:
-    np.testing.assert_allclose(ours[0], theirs[0], rtol=0, atol=2e-5)
+def close(
+    ours: list[np.ndarray], theirs: list[np.ndarray], first: list[int], count: int, *, exact: bool
+) -> None:
+    """Nothing but rotated keys is rounded where all else is representable in float16."""
+    np.testing.assert_allclose(ours[0], theirs[0], rtol=0, atol=3e-5 if exact else 4e-3)
     for mine, other in zip(ours[1:], theirs[1:], strict=True):
         for row, start in enumerate(first):
             end = start + count
-            np.testing.assert_allclose(mine[row, :, :end], other[row, :, :end], rtol=0, atol=2e-6)
+            expected = other[row, :, :end].astype(np.float16)
+            np.testing.assert_allclose(mine[row, :, :end], expected, rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
@@ -167,7 +183,8 @@ def test_it_is_what_onnx_runtime_computes(kind):
         ([0, 1, 2], [20, 3, 77], 1),
     ):
         given = (rows, first, count)
-        close(attention.run(*given), attention.run(*given, ours=False), first, count)
+        ours, theirs = attention.run(*given), attention.run(*given, ours=False)
+        close(ours, theirs, first, count, exact=attention.rotary_dim == 0)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
@@ -203,7 +220,7 @@ def test_threads_change_nothing():
         ({}, [0], [CAPACITY], 1, "outside its memory"),
         ({}, [0], [-1], 1, "outside its memory"),
         ({"head_dim": 24}, [0], [0], 1, "multiple of 16"),
-        ({"rotary_dim": 80}, [0], [0], 1, "multiple of 16 wide, and what is rotated inside"),
+        ({"rotary_dim": 80}, [0], [0], 1, "what is rotated inside"),
     ],
 )
 def test_bad_input_is_refused(kind, rows, first, count, words):
@@ -218,3 +235,11 @@ def test_bad_input_is_refused(kind, rows, first, count, words):
 def test_heads_must_be_a_multiple_of_kv_heads():
     with pytest.raises(Exception, match="heads must be a multiple of KV heads"):
         Attention(num_heads=3, kv_heads=2)
+
+
+def test_what_float16_cannot_hold_becomes_its_largest():
+    attention = Attention(rotary_dim=0)
+    attention.new[0, 0, 8:] = 1e6
+    _, keys, values = attention.run([0], [0], 1)
+    assert (keys[0, :, 0] == 65504).all()
+    assert (values[0, :, 0] == 65504).all()
