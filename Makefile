@@ -1,4 +1,5 @@
 # What people and CI run. Needs Linux, make and Python 3.11 or newer; everything else goes to .venv.
+# A C compiler, where there is one, compiles our operators for ONNX Runtime (serving/kernels).
 #
 #   make serve                     a chat endpoint on this machine (make serve ARGS="--port 9000")
 #   make check                     format, lint, types, floors
@@ -23,6 +24,9 @@ ARGS ?=
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install
 UV := .cache/lock/bin/uv
+# Our operators for ONNX Runtime, and what they are compiled to: one for each version of Python.
+KERNELS := $(wildcard serving/kernels/*.[ch])
+COMPILED := serving/kernels/*.so
 
 .PHONY: serve check test test-vllm test-engines test-gpu vllm vllm-zen $(OWN_SETS) browser bench bench-cpu bench-vllm lock clean
 .NOTPARALLEL:
@@ -123,11 +127,16 @@ bench-vllm: .venv/dev.installed .cache/vllm/bench.txt
 	@.cache/vllm/bin/pip --disable-pip-version-check install --quiet --no-deps --requirement $<
 	@cp $< $@
 
-# The project itself is installed as a link, for the `anynode` script.
-.venv/%.installed: requirements/%.txt pyproject.toml | .venv/bin/python
+# The project itself is installed as a link, for the `anynode` script, and our operators are compiled.
+# Those of older sources go first: an installation that cannot make new ones leaves them there.
+.venv/%.installed: requirements/%.txt pyproject.toml $(KERNELS) | .venv/bin/python
 	@echo "Installing requirements/$*.txt into .venv (the first time this takes a minute or two)"
 	@$(PIP) --requirement $<
+	@rm -f $(COMPILED)
 	@$(PIP) --quiet --no-deps --editable .
+	@ls $(COMPILED) >/dev/null 2>&1 || echo "Our operators could not be compiled, so ONNX Runtime's" \
+	"own do their work. If there is no C compiler: apt install gcc libc6-dev. Then (--verbose tells" \
+	"more): .venv/bin/pip install --no-deps --editable ."
 	@touch $@
 
 .venv/bin/python:
@@ -178,3 +187,4 @@ $(UV):
 
 clean:
 	rm -rf .venv .cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -f $(COMPILED)

@@ -1,19 +1,30 @@
-"""The pinned sets hold all that pyproject.toml asks for, and say nothing but names and versions."""
+"""The pinned sets hold all that pyproject.toml asks for, and say nothing but names and versions.
+
+And our operators for ONNX Runtime come with the package where they can be compiled.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from serving.kernels.library import LIBRARY
+
 ROOT = Path(__file__).parents[1]
-PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+KERNELS = "serving/kernels"
+SETTINGS: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT: dict[str, Any] = SETTINGS["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 
 
@@ -102,3 +113,45 @@ def test_nothing_names_where_packages_come_from() -> None:
         if path.is_file() and path.suffix in {".txt", ".toml", ".yaml", ".yml", ".sh", ""}:
             text = path.read_text(errors="replace")
             assert not hosts.search(text), name
+
+
+@pytest.mark.parametrize(("key", "suffix"), [("sources", "c"), ("depends", "h")])
+def test_every_file_of_our_operators_is_named(key: str, suffix: str) -> None:
+    (operators,) = SETTINGS["tool"]["setuptools"]["ext-modules"]
+    found = sorted((ROOT / KERNELS).glob(f"*.{suffix}"))
+    assert operators[key] == [str(path.relative_to(ROOT)) for path in found]
+
+
+def wheel(folder: Path, compiler: str) -> tuple[list[str], str]:
+    """The names in a wheel of a project with nothing but the operators, and what pip printed."""
+    folder.joinpath("inference").mkdir()
+    shutil.copytree(ROOT / KERNELS, folder / KERNELS, ignore=shutil.ignore_patterns("*.so"))
+    for name in ("README.md", "LICENSE", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--verbose", "--no-deps", "."],
+        cwd=folder,
+        env=os.environ | {"CC": compiler},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    printed = done.stdout + done.stderr
+    if "No matching distribution found for setuptools" in printed:
+        pytest.skip("pip gets no setuptools here")
+    assert done.returncode == 0, printed[-4000:]
+    return ZipFile(next(folder.glob("*.whl"))).namelist(), printed
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc (apt install gcc libc6-dev)")
+def test_a_wheel_has_our_operators_and_the_compiler_warns_of_nothing(tmp_path: Path) -> None:
+    names, printed = wheel(tmp_path, "gcc")
+    assert f"{KERNELS}/{LIBRARY.name}" in names
+    assert re.findall(r"^.*\.[ch]:.*: warning: .*$", printed, re.MULTILINE) == []
+
+
+@pytest.mark.parametrize("compiler", ["false", "no-such-compiler"])
+def test_without_a_compiler_that_works_there_is_a_wheel_too(tmp_path: Path, compiler: str) -> None:
+    names, _ = wheel(tmp_path, compiler)
+    assert not [name for name in names if name.endswith(".so")]
+    assert f"{KERNELS}/library.py" in names

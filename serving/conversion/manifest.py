@@ -12,9 +12,8 @@ from serving.errors import ConfigError
 
 MANIFEST_FILE = "anynode.json"
 GRAPH_FILE = "model.onnx"
-DATA_FILE = "model.onnx.data"  # the graph's weights, and those of the next two
-OWN_GRAPH_FILE = "own.onnx"  # the same model with our own operators, for CPUs that can run them
-OWN_VERIFY_FILE = "own-verify.onnx"  # the same, to verify drafts with
+DATA_FILE = "model.onnx.data"  # the graph's weights
+OWN_GRAPH_FILE = "own.onnx"  # a decoder over the same weights, with operators of our own
 FORMAT_VERSION = 1
 VERIFY_SIZES = (4, 8)  # tokens a draft is verified by; 8 cost a large model less than two steps
 

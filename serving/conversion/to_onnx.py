@@ -13,19 +13,13 @@ from serving.conversion.blocks_int4 import quantize_to_int4
 from serving.conversion.check import check, read_model, read_reference
 from serving.conversion.genai import BuiltModel, build_fp32, check_environment, describe
 from serving.conversion.graph import Graph
-from serving.conversion.manifest import (
-    OWN_GRAPH_FILE,
-    OWN_VERIFY_FILE,
-    Manifest,
-    read_manifest,
-    write_manifest,
-)
+from serving.conversion.manifest import OWN_GRAPH_FILE, Manifest, read_manifest, write_manifest
 from serving.conversion.own_operators import use_own_operators
 from serving.conversion.per_row_int8 import QUANTIZATION, quantize_products
 from serving.conversion.request import Converted, Request
 from serving.conversion.source import Checkpoint, read_checkpoint
 from serving.conversion.step_graph import has_window, make_step_graph
-from serving.conversion.verify_graph import add_verification, only_verify
+from serving.conversion.verify_graph import add_verification
 from serving.conversion.workplace import Progress, Workplace, check_room, identity, workplace
 from serving.engines.onnx_decoder import OnnxDecoder
 
@@ -85,19 +79,16 @@ def _rewrite(built: BuiltModel, target: Path, data_type: str) -> _Rewritten:
 
 
 def write_graphs(graph: Graph, head_dim: int) -> tuple[int, ...]:
-    """Writes a quantised graph in all the forms that the engine may load, over the same weights;
-    returns the numbers of positions that they can verify.
+    """Writes a quantised graph in the forms that the engine may load, over the same weights.
+
+    Returns the numbers of positions that they can verify.
     """
     graph.settle()
     own = graph.variant()
+    if use_own_operators(own, head_dim):
+        own.save(OWN_GRAPH_FILE)
     verify_sizes = add_verification(graph, head_dim)
     graph.save()
-    use_own_operators(own)
-    if verify_sizes:
-        verifying = own.variant()
-        only_verify(verifying, head_dim)
-        verifying.save(OWN_VERIFY_FILE)
-    own.save(OWN_GRAPH_FILE)
     return verify_sizes
 
 

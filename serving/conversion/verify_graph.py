@@ -3,14 +3,12 @@
 That is what speculation needs: a draft is only worth its check if the check gives the very logits
 that decoding would have given. Everything but attention treats each position by itself, so a draft
 may be fed as a batch of B positions, as if they were B rows. Attention over several positions of a
-row, however, is another kernel than that of a single one, and sums in another order. So attention
-gets a second way:
+row, however, is another kernel than that of a single one, and sums in another order. So each
+attention gets a second way, taken when the input `one_row` is true:
 
 1. the draft's keys and values are written into the row by an attention of which only that is used;
 2. then every position attends by itself, by the decoding kernel, over what is in the row
    (GroupQueryAttention without new keys, ONNX Runtime's shared KV mode).
-
-It is taken when the input `one_row` is true, or always, in a graph that only verifies.
 """
 
 from __future__ import annotations
@@ -39,33 +37,11 @@ def add_verification(graph: Graph, head_dim: int) -> tuple[int, ...]:
     The graph must be one of `step_graph` whose products are quantised, and no pass may follow.
     Graphs with attention or products of another kind stay as they are, and work for none.
     """
-    if not (attentions := _attentions(graph)):
-        return ()
-    graph.add_input(ONE_ROW, TensorProto.BOOL, [])
-    _count_rows(graph)
-    for attention in attentions:
-        graph.replace(attention, _either_way(attention, head_dim))
-    return VERIFY_SIZES
-
-
-def only_verify(graph: Graph, head_dim: int) -> None:
-    """Lets the graph do that and nothing else, without the input; it must be one that can."""
-    _count_rows(graph)
-    for attention in _attentions(graph):
-        graph.replace(attention, _by_size(attention, head_dim, attention.output[:3]))
-
-
-def _attentions(graph: Graph) -> list[NodeProto]:
-    """Those that can be verified; none unless all can."""
     attentions = [node for node in graph.nodes if node.op_type == "GroupQueryAttention"]
     unknown = any(any(node.input[FIRST_UNKNOWN:]) for node in attentions)
     if unknown or any(node.op_type in ROUND_BY_SHAPE for node in graph.nodes):
-        return []
-    return attentions
-
-
-def _count_rows(graph: Graph) -> None:
-    """Says first of all which of VERIFY_SIZES the batch has."""
+        return ()
+    graph.add_input(ONE_ROW, TensorProto.BOOL, [])
     rows = "verify/rows"
     choices = [_node("Shape", ["input_ids"], [rows], start=0, end=1)]
     for size in VERIFY_SIZES:
@@ -74,31 +50,27 @@ def _count_rows(graph: Graph) -> None:
             _node("Equal", [rows, f"verify/{size}"], [_is_size(size)]),
         ]
     graph.insert_before(graph.nodes[0], *choices)
+    for attention in attentions:
+        graph.replace(attention, _either_way(attention, head_dim))
+    return VERIFY_SIZES
 
 
 def _either_way(attention: NodeProto, head_dim: int) -> NodeProto:
     """The attention as it was, or one of those that verify."""
-    prefix = _prefix(attention)
-    outputs = _outputs(f"{prefix}/or")
-    branch = _branch([_by_size(attention, head_dim, outputs)], outputs)
+    prefix = f"{attention.name or attention.output[0]}/verify"
+    *smaller, largest = [
+        _Verification(attention, size, head_dim, f"{prefix}/{size}") for size in VERIFY_SIZES
+    ]
+    branch = largest.branch()
+    for each in reversed(smaller):
+        outputs = _outputs(f"{each.prefix}/or")
+        choice = _if(_is_size(each.size), each.branch(), branch, outputs)
+        branch = _branch([choice], outputs)
     as_it_was = NodeProto()
     as_it_was.CopyFrom(attention)
     as_it_was.output[:] = _outputs(f"{prefix}/not")
     plain = _branch([as_it_was], as_it_was.output)
     return _if(ONE_ROW, branch, plain, attention.output[:3])
-
-
-def _by_size(attention: NodeProto, head_dim: int, outputs: Sequence[str]) -> NodeProto:
-    """The attention that verifies as many positions as there are."""
-    few, many = (
-        _Verification(attention, size, head_dim, f"{_prefix(attention)}/{size}").branch()
-        for size in VERIFY_SIZES
-    )
-    return _if(_is_size(VERIFY_SIZES[0]), few, many, outputs)
-
-
-def _prefix(attention: NodeProto) -> str:
-    return f"{attention.name or attention.output[0]}/verify"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ the graph reads as past and writes as present in place. Rows of different length
 without padding, and a row's answer never depends on its neighbours.
 
 Chunks of a prompt give bit for bit what the whole prompt gives, as long as each has two tokens or
-more: a single position takes another kernel, whose sums round differently. So callers never leave a
-last chunk of one token (a prompt of one token is fine).
+more: in ONNX Runtime a single position takes another kernel, whose sums round differently. So
+callers never leave a last chunk of one token (a prompt of one token is fine).
 
-A draft is verified by the kernels that decode, each position being a row to them, so its logits and
-what it leaves in the KV memory are bit for bit those of decoding (`conversion.verify_graph`).
+A draft is verified by the kernels that decode, so its logits and what it leaves in the KV memory
+are bit for bit those of decoding: our own kernels treat every position alike, and to ONNX Runtime's
+each position of a draft is a row (`conversion.verify_graph`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serving.conversion.manifest import Manifest, read_manifest
-from serving.engines.onnx_graphs import Graphs, open_graphs
+from serving.engines.onnx_graphs import LoadedGraph, open_graph
 from serving.kv_budget import model_len
 from serving.kv_pages import KvPages, kv_pages
 from serving.step_model import Logits, TokenIds
@@ -83,10 +84,10 @@ class OnnxDecoder:
         self.verify_sizes: tuple[int, ...] = manifest.verify_sizes
         token_floats = manifest.num_kv_heads * manifest.head_dim
         self.kv_bytes_per_token: int = 2 * manifest.num_layers * token_floats * BYTES
-        self._graphs: Graphs | None = open_graphs(
+        self._graph: LoadedGraph | None = open_graph(
             folder, manifest.files, num_threads, own_kernels=own_kernels
         )
-        self.kernels: str = self._graphs.kernels
+        self.kernels: str = self._graph.kernels
         self._kv = _kv_memories(manifest, num_rows, self.max_model_len)
         self._logits = np.empty((num_rows, self.vocab_size), np.float32)
         self._steps: dict[int, tuple[_Call, Any]] = {}  # by batch size, bound once
@@ -105,22 +106,20 @@ class OnnxDecoder:
             logits=np.empty((len(positions), self.vocab_size), np.float32),
             one_row=PLAIN,
         )
-        session = self._loaded.step
-        session.run_with_iobinding(self._bind(session, call, row))
+        self._loaded.session.run_with_iobinding(self._bind(call, row))
         return call.logits
 
     def decode(self, token_ids: TokenIds, lengths: TokenIds) -> Logits:
         """See StepModel."""
         batch = len(token_ids)
         if batch not in self._steps:
-            logits = self._logits[:batch]
-            self._steps[batch] = self._new_step(self._loaded.step, logits, PLAIN)
+            self._steps[batch] = self._new_call(batch, 1, self._logits[:batch], PLAIN)
         call, binding = self._steps[batch]
         call.input_ids[:, 0] = token_ids
         call.seqlens_k[:] = lengths
         call.total_sequence_length[...] = total = call.seqlens_k.max() + 1
         assert total <= self.max_model_len, "the caller let a sequence outgrow its row"
-        self._loaded.step.run_with_iobinding(binding)
+        self._loaded.session.run_with_iobinding(binding)
         return call.logits
 
     def verify(self, token_ids: TokenIds, length: int) -> Logits:
@@ -130,12 +129,13 @@ class OnnxDecoder:
         assert length + size <= self.max_model_len, "the caller drafted more than the row holds"
         if size not in self._verifications:
             logits = np.empty((size, self.vocab_size), np.float32)
-            self._verifications[size] = self._new_step(self._loaded.verify, logits, VERIFYING)
+            shape = (1, size) if self._loaded.chunks_are_exact else (size, 1)
+            self._verifications[size] = self._new_call(*shape, logits, VERIFYING)
         call, binding = self._verifications[size]
-        call.input_ids[:, 0] = np.pad(token_ids, (0, size - count))
-        call.seqlens_k[:] = np.arange(length, length + size)
+        call.input_ids.reshape(-1)[:] = np.pad(token_ids, (0, size - count))
+        call.seqlens_k[:] = np.arange(length, length + size)[-len(call.seqlens_k) :]
         call.total_sequence_length[...] = length + size
-        self._loaded.verify.run_with_iobinding(binding)
+        self._loaded.session.run_with_iobinding(binding)
         return call.logits[:count]
 
     def move_row(self, source: int, target: int, length: int) -> None:
@@ -150,34 +150,34 @@ class OnnxDecoder:
         """Frees weights and KV memory; logits given out before stay valid."""
         self._steps.clear()
         self._verifications.clear()
-        self._graphs = None
+        self._graph = None
         self._kv = ()  # the last view of a mapping frees it
 
     @property
-    def _loaded(self) -> Graphs:
-        assert self._graphs is not None, "closed"
-        return self._graphs
+    def _loaded(self) -> LoadedGraph:
+        assert self._graph is not None, "closed"
+        return self._graph
 
-    def _new_step(
-        self, session: Any, logits: Logits, one_row: npt.NDArray[np.bool_]
+    def _new_call(
+        self, batch: int, positions: int, logits: Logits, one_row: npt.NDArray[np.bool_]
     ) -> tuple[_Call, Any]:
-        """A call of as many single positions as there is room for their logits, in row 0 and on."""
-        batch = len(logits)
+        """A call whose every position's logits are wanted, in row 0 and on."""
         call = _Call(
-            input_ids=np.zeros((batch, 1), np.int64),
+            input_ids=np.zeros((batch, positions), np.int64),
             seqlens_k=np.zeros(batch, np.int32),
             total_sequence_length=np.zeros((), np.int32),
-            logit_positions=np.arange(batch),
+            logit_positions=np.arange(batch * positions),
             logits=logits,
             one_row=one_row,
         )
-        return call, self._bind(session, call, 0)
+        return call, self._bind(call, 0)
 
-    def _bind(self, session: Any, call: _Call, first_row: int) -> Any:
+    def _bind(self, call: _Call, first_row: int) -> Any:
         """Lets the graph work on the call's arrays and on the KV of the rows from `first_row` on.
 
         The binding holds addresses only: the call must outlive its use.
         """
+        session = self._loaded.session
         binding = session.io_binding()
         wanted = {each.name for each in session.get_inputs()}
         for name in wanted.intersection(INPUTS):

@@ -21,7 +21,7 @@ typedef struct OrtKernelContext OrtKernelContext;
 typedef struct OrtCustomOp OrtCustomOp;
 
 enum { ORT_FAIL = 1, ORT_INVALID_ARGUMENT = 2 };
-enum { ORT_FLOAT = 1, ORT_UINT8 = 2, ORT_INT8 = 3 };
+enum { ORT_FLOAT = 1, ORT_UINT8 = 2, ORT_INT8 = 3, ORT_INT32 = 6 };
 
 typedef struct {
     OrtStatus *(*CreateStatus)(int code, const char *message); /* place 0 */
@@ -36,7 +36,12 @@ typedef struct {
     OrtStatus *(*GetDimensions)(const OrtTensorTypeAndShapeInfo *info, int64_t *dims, size_t count);
     void *to_65[2];
     OrtStatus *(*GetTensorTypeAndShape)(const OrtValue *value, OrtTensorTypeAndShapeInfo **info);
-    void *to_90[24];
+    void *to_85[19];
+    OrtStatus *(*KernelInfoGetAttribute_float)(const OrtKernelInfo *info, const char *name,
+                                               float *value);
+    OrtStatus *(*KernelInfoGetAttribute_int64)(const OrtKernelInfo *info, const char *name,
+                                               int64_t *value);
+    void *to_90[3];
     OrtStatus *(*KernelContext_GetInput)(const OrtKernelContext *context, size_t index,
                                          const OrtValue **value);
     OrtStatus *(*KernelContext_GetOutput)(OrtKernelContext *context, size_t index,

@@ -118,6 +118,23 @@ def test_code_comes_after_libraries(text: str) -> None:
     assert text.index("pip install") < text.index("COPY inference inference")
 
 
+def test_our_operators_are_where_onnx_runtime_is(text: str) -> None:
+    """Compiled in a stage of its own, as what runs needs no compiler."""
+    build, _, final = text.rpartition("\nFROM ")
+    runs = any(re.search(r"^onnxruntime==", path.read_text(), re.MULTILINE) for path in sets(text))
+    compiled = "COPY --from=libraries /opt/operators serving/kernels\n" in final
+    assert compiled == runs
+    if compiled:
+        assert {"gcc", "libc6-dev"} <= set(" ".join(words(build, "RUN")).split())
+        assert "gcc" not in final
+        libraries = build.index("--constraint base.txt")
+        assert libraries < build.index("COPY serving/kernels/*.[ch] serving/kernels/\n")
+
+
+def test_no_operators_of_the_builders_machine_are_copied() -> None:
+    assert (ROOT / ".dockerignore").read_text().splitlines()[-1] == "**/*.so"
+
+
 def test_the_builders_context_is_what_dockerfiles_copy() -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     kept = {line[1:] for line in lines if line.startswith("!")}

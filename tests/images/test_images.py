@@ -96,6 +96,21 @@ def test_our_package_is_the_one_imported(builder: Builder, image: str) -> None:
         assert builder.podman("exec", container, "anynode", "version")[0].isdigit()
 
 
+OPERATORS = """
+from onnxruntime import SessionOptions
+from serving.kernels.library import LIBRARY
+SessionOptions().register_custom_ops_library(str(LIBRARY))
+print(LIBRARY.parent)
+"""
+
+
+def test_our_operators_are_in_it_and_their_compiler_is_not(builder: Builder, image: str) -> None:
+    with builder.running(image, "sleep", "60") as container:
+        found = builder.podman("exec", container, "python", "-c", OPERATORS)
+        assert found == "/opt/anynode/serving/kernels"
+        builder.podman("exec", container, "bash", "-c", "! command -v gcc")
+
+
 def head_command() -> str:
     """What KubeRay would start the only node of a cluster with, by its own generator's rules."""
     group = MANIFEST["rayClusterConfig"]["workerGroupSpecs"][0]

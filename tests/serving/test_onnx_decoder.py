@@ -21,9 +21,11 @@ LENGTHS = (37, 5, 100, 1, 64, 250, 17, 9)
 MAX_MODEL_LEN = 2048
 
 
-@pytest.fixture(scope="module")
-def decoder() -> Iterator[OnnxDecoder]:
-    made = OnnxDecoder(FOLDER, num_rows=9, max_model_len=MAX_MODEL_LEN, num_threads=2)
+@pytest.fixture(scope="module", params=[True, False], ids=["own kernels", "ONNX Runtime's"])
+def decoder(request: pytest.FixtureRequest) -> Iterator[OnnxDecoder]:
+    made = OnnxDecoder(
+        FOLDER, num_rows=9, max_model_len=MAX_MODEL_LEN, num_threads=2, own_kernels=request.param
+    )
     yield made
     made.close()
 
@@ -197,17 +199,55 @@ def copy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(FOLDER, tmp_path / "model" / "onnx"))
 
 
-def refuse(folder: Path, words: str) -> None:
+def refuse(folder: Path, words: str, *, own_kernels: bool = True) -> None:
     with pytest.raises(ConfigError, match=words) as caught:
-        OnnxDecoder(folder, num_rows=1, max_model_len=64, num_threads=1)
+        OnnxDecoder(folder, num_rows=1, max_model_len=64, num_threads=1, own_kernels=own_kernels)
     assert caught.value.param == "model_name"
 
 
-def test_the_exact_kernels_give_the_same_answers(decoder, monkeypatch):
+def small(*, own_kernels: bool) -> OnnxDecoder:
+    return OnnxDecoder(
+        FOLDER, num_rows=1, max_model_len=128, num_threads=2, own_kernels=own_kernels
+    )
+
+
+def test_the_exact_kernels_give_the_same_answers(monkeypatch):
+    usual = small(own_kernels=False)
     monkeypatch.setattr("serving.engines.onnx_session.int8_saturates", lambda *_: True)
-    exact = OnnxDecoder(FOLDER, num_rows=1, max_model_len=128, num_threads=2)
-    np.testing.assert_array_equal(read(exact, 0, prompt(64)), read(decoder, 0, prompt(64)))
+    exact = small(own_kernels=False)
+    np.testing.assert_array_equal(read(exact, 0, prompt(64)), read(usual, 0, prompt(64)))
     exact.close()
+    usual.close()
+
+
+def test_our_kernels_give_what_onnx_runtimes_give():
+    """Products are equal to the bit; attention sums in another order, so this is close."""
+    ours, theirs = small(own_kernels=True), small(own_kernels=False)
+    assert (ours.kernels, theirs.kernels) == (
+        "our own (AVX512-VNNI)",
+        "ONNX Runtime (own_kernels: false)",
+    )
+    for length in (1, 2, 64, 127):
+        expected = read(theirs, 0, prompt(length))
+        assert np.abs(read(ours, 0, prompt(length)) - expected).max() < 0.1 * expected.std()
+    ours.close()
+    theirs.close()
+
+
+def test_a_cpu_that_cannot_run_our_kernels_runs_onnx_runtimes(monkeypatch):
+    monkeypatch.setattr("serving.kernels.library.NEEDED", ("no such flag",))
+    decoder = small(own_kernels=True)
+    assert decoder.kernels == "ONNX Runtime (this CPU has no AVX512-VNNI)"
+    decoder.close()
+
+
+def test_a_model_converted_by_an_earlier_version_runs_on_onnx_runtimes(copy):
+    manifest = json.loads((copy / "anynode.json").read_text())
+    del manifest["files"]["own.onnx"]
+    (copy / "anynode.json").write_text(json.dumps(manifest))
+    decoder = OnnxDecoder(copy, num_rows=1, max_model_len=64, num_threads=1)
+    assert "converted by an earlier version" in decoder.kernels
+    decoder.close()
 
 
 def test_a_folder_that_was_never_converted(tmp_path):
@@ -226,10 +266,11 @@ def test_a_weight_file_cut_short(copy):
     refuse(copy, "model.onnx.data that is missing or cut short; run `anynode convert")
 
 
-def test_a_graph_that_is_no_graph(copy):
-    graph = copy / "model.onnx"
-    graph.write_bytes(b"\xff" * graph.stat().st_size)
-    refuse(copy, "ONNX Runtime cannot load .* run `anynode convert")
+@pytest.mark.parametrize("own_kernels", [True, False])
+def test_a_graph_that_is_no_graph(copy, own_kernels):
+    for graph in copy.glob("*.onnx"):
+        graph.write_bytes(b"\xff" * graph.stat().st_size)
+    refuse(copy, "ONNX Runtime cannot load .* run `anynode convert", own_kernels=own_kernels)
 
 
 def test_weights_that_do_not_fit(copy, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import starmap
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from onnx import NodeProto, helper, numpy_helper
 
 from serving.conversion.blocks_int4 import quantize_to_int4
 from serving.conversion.graph import Graph
-from serving.conversion.manifest import VERIFY_SIZES, Manifest, write_manifest
+from serving.conversion.manifest import OWN_GRAPH_FILE, VERIFY_SIZES, Manifest, write_manifest
+from serving.conversion.own_operators import use_own_operators
 from serving.conversion.per_row_int8 import quantize_products
 from serving.conversion.step_graph import make_step_graph
 from serving.conversion.verify_graph import ONE_ROW, add_verification
@@ -34,6 +36,7 @@ def make(
     name: str,
     *,
     verifying: bool,
+    own: bool = False,
     data_type: str = "int8",
     packed: bool = True,
     **attributes: float,
@@ -45,10 +48,14 @@ def make(
     with Graph(write_toy_graph(source), folder) as graph:
         make_step_graph(graph)
         attention = next(node for node in graph.nodes if node.op_type == "GroupQueryAttention")
-        attention.attribute.extend(starmap(helper.make_attribute, attributes.items()))
+        set_attributes(attention, attributes)
         if not packed:
             unpack(graph, attention)
         QUANTIZE[data_type](graph)
+        if own:
+            variant = graph.variant()
+            assert use_own_operators(variant, HEAD_DIM)
+            variant.save(OWN_GRAPH_FILE)
         sizes = add_verification(graph, HEAD_DIM) if verifying else ()
         graph.save()
     files = {path.name: path.stat().st_size for path in folder.iterdir()}
@@ -67,6 +74,12 @@ def make(
     return folder
 
 
+def set_attributes(attention: NodeProto, attributes: Mapping[str, float]) -> None:
+    kept = [each for each in attention.attribute if each.name not in attributes]
+    del attention.attribute[:]
+    attention.attribute.extend([*kept, *starmap(helper.make_attribute, attributes.items())])
+
+
 def unpack(graph: Graph, attention: NodeProto) -> None:
     """Queries, keys and values apart, as in architectures that normalise them."""
     widths = np.array([HEADS * HEAD_DIM, KV_HEADS * HEAD_DIM, KV_HEADS * HEAD_DIM])
@@ -76,8 +89,10 @@ def unpack(graph: Graph, attention: NodeProto) -> None:
     attention.input[:3] = ["q", "k", "v"]
 
 
-def opened(folder: Path) -> OnnxDecoder:
-    return OnnxDecoder(folder, num_rows=3, max_model_len=CONTEXT, num_threads=2)
+def opened(folder: Path, *, own_kernels: bool = False) -> OnnxDecoder:
+    return OnnxDecoder(
+        folder, num_rows=3, max_model_len=CONTEXT, num_threads=2, own_kernels=own_kernels
+    )
 
 
 def decode(decoder: OnnxDecoder, row_length: int, count: int) -> np.ndarray:

@@ -21,9 +21,15 @@ from tests.contract.engine_exam import QUESTIONS, ask
 NUM_QUESTIONS = 5
 
 
-@pytest.fixture(scope="module")
-def decoder():
-    made = OnnxDecoder(DEMO_MODEL / "onnx", num_rows=2, max_model_len=512, num_threads=2)
+@pytest.fixture(scope="module", params=[True, False], ids=["own kernels", "ONNX Runtime's"])
+def decoder(request):
+    made = OnnxDecoder(
+        DEMO_MODEL / "onnx",
+        num_rows=2,
+        max_model_len=512,
+        num_threads=2,
+        own_kernels=request.param,
+    )
     yield made
     made.close()
 
