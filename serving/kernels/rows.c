@@ -3,6 +3,7 @@
 #include <immintrin.h>
 #include <stdlib.h>
 
+#define TARGET target("avx512f,avx512bw,avx512vl")
 enum { ALIGNMENT = 64 };
 static const float INVERSE_MAX = 1.0 / 127;
 
@@ -32,18 +33,23 @@ static inline __mmask16 inside(size_t from, size_t length) {
     return length - from < LANES ? (__mmask16)((1u << (length - from)) - 1) : (__mmask16)0xffff;
 }
 
+/* max |x|, NaN if there is one: compared as whole numbers, sizes of floats keep their order and NaN
+ * is above them all, while a comparison of floats would lose it. */
+__attribute__((TARGET)) static float largest(const float *x, size_t length) {
+    __m512i most = _mm512_setzero_si512();
+    for (size_t k = 0; k < length; k += LANES) {
+        __m512 size = _mm512_abs_ps(_mm512_maskz_loadu_ps(inside(k, length), x + k));
+        most = _mm512_max_epi32(most, _mm512_castps_si512(size));
+    }
+    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(_mm512_reduce_max_epi32(most))));
+}
+
 /* Rounds as ONNX's QuantizeLinear does, x / scale to the nearest, ties to even. A row of zeros
  * divides by zero, which rounds to what is multiplied by its scale, zero. */
-__attribute__((target("avx512f,avx512bw,avx512vl")))
-void rows_quantize(Rows *rows, size_t m, const float *x, size_t length) {
+__attribute__((TARGET)) void rows_quantize(Rows *rows, size_t m, const float *x, size_t length) {
     int8_t *values = rows->values + m * rows->blocks * BLOCK;
     const float *from = x + m * length;
-    __m512 largest = _mm512_setzero_ps();
-    for (size_t k = 0; k < length; k += LANES) {
-        __m512 size = _mm512_abs_ps(_mm512_maskz_loadu_ps(inside(k, length), from + k));
-        largest = _mm512_max_ps(largest, size);
-    }
-    const float scale = _mm512_reduce_max_ps(largest) * INVERSE_MAX;
+    const float scale = largest(from, length) * INVERSE_MAX;
     const __m512 scales = _mm512_set1_ps(scale);
     int32_t sum = 0;
     for (size_t block = 0; block < rows->blocks; block++) {
