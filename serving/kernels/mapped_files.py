@@ -14,7 +14,7 @@ def forget_mapped(file: Path) -> int:
     reads them again gets them from the file. Returns the bytes of its mappings.
     """
     libc, name, num_bytes = ctypes.CDLL(None), str(file.resolve()), 0
-    for line in MAPS.read_text().splitlines():
+    for line in MAPS.read_text(errors="surrogateescape").splitlines():
         span, _, _, _, _, *path = line.split(maxsplit=5)
         if path != [name]:
             continue

@@ -14,8 +14,9 @@ from serving.conversion.step_graph import make_step_graph
 from tests.serving.conversion.test_verify_graph import IDS, make, opened, quantized, set_attributes
 from tests.serving.conversion.toy_graph import HEAD_DIM
 
-# int4's activations are rounded by the row in ours, by the block in ONNX Runtime's.
-CLOSE = {"int8": 0.005, "int4": 0.05}  # root mean square, of the logits' spread
+# Root mean square, of the logits' spread: ours remembers keys and values in float16, which moves some
+# activations to the next integer; int4's it rounds by the row, ONNX Runtime by the block.
+CLOSE = 0.05
 
 
 @pytest.mark.parametrize("data_type", ["int8", "int4"])
@@ -38,7 +39,7 @@ def test_it_says_what_onnx_runtimes_says(tmp_path, words, data_type):
     for length in (1, 2, 20, 31):
         expected = theirs.prefill(0, IDS[:length], 0, all_logits=True)
         got = ours.prefill(0, IDS[:length], 0, all_logits=True)
-        assert np.sqrt(np.square(got - expected).mean()) < CLOSE[data_type] * expected.std()
+        assert np.sqrt(np.square(got - expected).mean()) < CLOSE * expected.std()
     for decoder in (ours, theirs):
         decoder.close()
 
