@@ -1,14 +1,9 @@
 #include "panels.h"
 
-#include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 
 enum { HUGE_PAGE = 2 << 20 };
-
-static pthread_mutex_t sharing = PTHREAD_MUTEX_INITIALIZER;
-static Panels *shared; /* a list */
 
 static size_t in_huge_pages(size_t num_bytes) {
     return (num_bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
@@ -34,7 +29,7 @@ Panels *panels_new(Multiply *multiply, size_t length, size_t columns, size_t wid
     size_t count = (columns + width - 1) / width;
     Panels *panels = malloc(sizeof(Panels));
     if (!panels) return NULL;
-    *panels = (Panels){multiply, length, columns, count, panel_bytes, NULL, 1, NULL};
+    *panels = (Panels){multiply, length, columns, count, panel_bytes, NULL};
     panels->memory = zeros(count * panel_bytes);
     return panels->memory ? panels : (free(panels), NULL);
 }
@@ -42,36 +37,4 @@ Panels *panels_new(Multiply *multiply, size_t length, size_t columns, size_t wid
 void panels_free(Panels *panels) {
     munmap(panels->memory, in_huge_pages(panels->count * panels->panel_bytes));
     free(panels);
-}
-
-static int equal(const Panels *one, const Panels *other) {
-    size_t num_bytes = one->count * one->panel_bytes;
-    return one->multiply == other->multiply && one->length == other->length &&
-           one->columns == other->columns && !memcmp(one->memory, other->memory, num_bytes);
-}
-
-Panels *panels_shared(Panels *panels) {
-    pthread_mutex_lock(&sharing);
-    Panels *found = shared;
-    while (found && !equal(found, panels)) found = found->next;
-    if (found) {
-        found->users++;
-        panels_free(panels);
-    } else {
-        panels->next = shared;
-        shared = found = panels;
-    }
-    pthread_mutex_unlock(&sharing);
-    return found;
-}
-
-void panels_release(Panels *panels) {
-    pthread_mutex_lock(&sharing);
-    if (--panels->users == 0) {
-        Panels **link = &shared;
-        while (*link != panels) link = &(*link)->next;
-        *link = panels->next;
-        panels_free(panels);
-    }
-    pthread_mutex_unlock(&sharing);
 }

@@ -25,20 +25,12 @@ struct Panels {
     size_t length, columns; /* K, N */
     size_t count, panel_bytes;
     uint8_t *memory; /* [count][panel_bytes] */
-    size_t users;
-    Panels *next;
 };
 
 /* Panels of zeros, in huge pages; NULL if there is no memory. */
 Panels *panels_new(Multiply *multiply, size_t length, size_t columns, size_t width,
                    size_t panel_bytes);
 void panels_free(Panels *panels);
-
-/* These panels, or equal ones that are there already, with one user more: sessions over the same
- * weights share them. */
-Panels *panels_shared(Panels *panels);
-/* One user less; the last one's end is theirs. */
-void panels_release(Panels *panels);
 
 /* matrix [K, N], column_scales [N]. */
 Panels *panels_of_int8(const int8_t *matrix, const float *column_scales, size_t length,

@@ -36,7 +36,7 @@ static OrtStatus *new_kernel(const OrtApi *api, Panels *panels, void **kernel) {
         if (panels) panels_free(panels);
         return api->CreateStatus(ORT_FAIL, "there is no memory for the weights");
     }
-    *made = (Kernel){api, panels_shared(panels)};
+    *made = (Kernel){api, panels};
     *kernel = made;
     return NULL;
 }
@@ -73,7 +73,7 @@ static OrtStatus *new_int4(const OrtCustomOp *op, const OrtApi *api, const OrtKe
 
 static void destroy(void *state) {
     Kernel *kernel = state;
-    panels_release(kernel->panels);
+    panels_free(kernel->panels);
     free(kernel);
 }
 

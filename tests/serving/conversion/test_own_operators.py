@@ -14,8 +14,8 @@ from serving.conversion.step_graph import make_step_graph
 from tests.serving.conversion.test_verify_graph import IDS, make, opened, quantized, set_attributes
 from tests.serving.conversion.toy_graph import HEAD_DIM
 
-# Root mean square, of the logits' spread: ours remembers keys and values in float16, which moves some
-# activations to the next integer; int4's it rounds by the row, ONNX Runtime by the block.
+# Root mean square, of the logits' spread: ours remembers keys and values in float16, which moves
+# some activations to the next integer; int4's it rounds by the row, ONNX Runtime by the block.
 CLOSE = 0.05
 
 
