@@ -38,7 +38,8 @@ CPU_WEIGHT_SHARES = {
     "float16": 1.0,
     "float32": 2.0,
 }
-FLOAT32_CACHES = ("onnx", "optimum")  # engines for CPUs that keep keys and values so
+# Engines for CPUs that keep keys and values so; onnx half as many bytes where its own kernels run.
+FLOAT32_CACHES = ("onnx", "optimum")
 VLLM = "vllm"
 
 
