@@ -39,10 +39,10 @@ def python(environment: str | None) -> Path:
     return CACHE / environment / "bin" / "python" if environment else Path(sys.executable)
 
 
-# vLLM binds one thread to each core but one, which it leaves to serving; on few cores it may be
-# faster with all. What whoever runs this has set for vLLM stays.
+# vLLM by itself leaves one core to serving, which costs it most where there are few; with a thread
+# on each it was fastest. What whoever runs this has set for vLLM stays.
 VLLM_VARIABLES = {
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "VLLM_CPU_OMP_THREADS_BIND": ",".join(map(str, sorted(os.sched_getaffinity(0)))),
     "VLLM_CPU_KVCACHE_SPACE": "2",  # GiB
     "VLLM_HOST_IP": "127.0.0.1",
     "VLLM_NO_USAGE_STATS": "1",
