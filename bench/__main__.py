@@ -11,7 +11,7 @@ import argparse
 import asyncio
 import os
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from inference.bench.report import files, sections
 from inference.bench.report.model import Comparison, Report, RunReport
 from inference.cli.convert import environment as convert_environment
 from serving.conversion.converters import CONVERTERS
+from serving.conversion.manifest import converted_folder
 
 NUM_THREADS = len(os.sched_getaffinity(0))
 
@@ -174,22 +175,32 @@ def batching(order: Order) -> None:
 
 
 def roofline(order: Order) -> None:
-    """The decoder against the speed of memory."""
-    model = random_model("1b")
-    samples = decoder.measure(model, rounds=order.rounds, num_threads=NUM_THREADS)
-    step_bytes = decoder.weight_bytes(model)
-    bandwidths = [each.bytes_per_s / 1e9 for taken in samples.values() for each in taken]
+    """The decoder against the speed of memory, with our own kernels and without."""
     print(
-        f"## Decoding against the memory roofline\n\nRandom 1.1 B model, int8: "
-        f"{step_bytes / 1e6:,.0f} MB of weights a step, {decoder.PROMPT_TOKENS} tokens of context; "
-        f"memory reads {spread(bandwidths)} GB/s.\n"
+        "## Decoding against the memory roofline\n\nRandom 1.1 B model; "
+        f"{decoder.PROMPT_TOKENS} tokens of prompt and context.\n"
     )
-    header("what", "tokens/s", "of the roofline")
-    for name, taken in samples.items():
+    for data_type in ("int8", "int4"):
+        folder = converted_folder(random_model("1b", data_type), "onnx", data_type)
+        samples = decoder.measure(folder, rounds=order.rounds, num_threads=NUM_THREADS)
+        _roofline_table(data_type, samples, decoder.weight_bytes(folder))
+
+
+def _roofline_table(
+    data_type: str, samples: Mapping[str, Mapping[str, list[decoder.Sample]]], step_bytes: int
+) -> None:
+    every = [each for cases in samples.values() for taken in cases.values() for each in taken]
+    bandwidths = spread([each.bytes_per_s / 1e9 for each in every])
+    print(f"{data_type}: {step_bytes / 1e6:,.0f} MB a step; memory reads {bandwidths} GB/s.\n")
+    header("what", "kernels", "tokens/s", "of the roofline", "of ONNX Runtime's")
+    for name in samples[decoder.OWN]:
         batch = int(name.partition(" ")[2] or 0)
-        shares = [each.tokens_per_s * step_bytes / each.bytes_per_s for each in taken]
-        share = spread([each / batch for each in shares]) if batch else "-"
-        row(name, spread([each.tokens_per_s for each in taken]), share)
+        others = [each.tokens_per_s for each in samples[decoder.ONNX_RUNTIME][name]]
+        for kernels, cases in samples.items():
+            speeds = [each.tokens_per_s for each in cases[name]]
+            steps = [each.tokens_per_s * step_bytes / each.bytes_per_s for each in cases[name]]
+            share = spread([each / batch for each in steps]) if batch else "-"
+            row(name, kernels, spread(speeds), share, spread(ratios(speeds, others)))
     print()
 
 
@@ -197,7 +208,7 @@ def drafts(order: Order) -> None:
     """One sequence with and without speculation."""
     model = random_model("1b")
     answers = speculation.measure(model, rounds=order.rounds, num_threads=NUM_THREADS)
-    step_bytes = decoder.weight_bytes(model)
+    step_bytes = decoder.weight_bytes(converted_folder(model, "onnx"))
     print(
         f"## Speculation\n\nRandom 1.1 B model, int8; one sequence, {speculation.PROMPT_TOKENS} "
         f"prompt tokens, {speculation.ANSWER_TOKENS} answer tokens.\n"

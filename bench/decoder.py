@@ -16,13 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from serving.conversion.manifest import converted_folder, read_manifest
+from serving.conversion.manifest import read_manifest
 from serving.engines.onnx_decoder import OnnxDecoder
 
 BATCH_SIZES = (1, 8, 32)
 PROMPT_TOKENS = 128
 STEPS = 32  # decoded for one measurement, from the prompt's end on
 BANDWIDTH_BYTES = 1 << 30
+OWN, ONNX_RUNTIME = "ours", "ONNX Runtime's"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,29 +34,39 @@ class Sample:
     tokens_per_s: float
 
 
-def measure(model: Path, *, rounds: int, num_threads: int) -> dict[str, list[Sample]]:
-    """Samples of decoding at each batch size (`decode 8`) and of reading a prompt (`prefill`)."""
+def measure(folder: Path, *, rounds: int, num_threads: int) -> dict[str, dict[str, list[Sample]]]:
+    """By whose kernels multiply, OWN or ONNX_RUNTIME: samples of decoding at each batch size
+    (`decode 8`) and of reading a prompt (`prefill`), all in turns. `folder` is a converted one.
+    """
     context = PROMPT_TOKENS + STEPS
-    decoder = OnnxDecoder(converted_folder(model, "onnx"), max(BATCH_SIZES), context, num_threads)
-    bandwidth = Bandwidth(num_threads)
-    cases: dict[str, Callable[[], float]] = {
-        **{f"decode {batch}": Decoding(decoder, batch) for batch in BATCH_SIZES},
-        "prefill": Prefill(decoder),
+    decoders = {
+        kernels: OnnxDecoder(
+            folder, max(BATCH_SIZES), context, num_threads, own_kernels=kernels == OWN
+        )
+        for kernels in (OWN, ONNX_RUNTIME)
     }
-    samples: dict[str, list[Sample]] = {name: [] for name in cases}
+    bandwidth = Bandwidth(num_threads)
+    samples: dict[str, dict[str, list[Sample]]] = {OWN: {}, ONNX_RUNTIME: {}}
     for number in range(-1, rounds):  # the first call of each shape plans its memory
-        for name, case in cases.items():
+        for name in (*(f"decode {batch}" for batch in BATCH_SIZES), "prefill"):
             print(f"  round {number + 1}/{rounds}: {name}", file=sys.stderr)
-            sample = Sample(bandwidth(), case())
-            if number >= 0:
-                samples[name].append(sample)
-    decoder.close()
+            for kernels, decoder in decoders.items():
+                sample = Sample(bandwidth(), _case(name, decoder)())
+                if number >= 0:
+                    samples[kernels].setdefault(name, []).append(sample)
+    for decoder in decoders.values():
+        decoder.close()
     return samples
 
 
-def weight_bytes(model: Path) -> int:
-    """What one decode step reads of the weights."""
-    return read_manifest(converted_folder(model, "onnx")).weight_bytes_per_step
+def _case(name: str, decoder: OnnxDecoder) -> Callable[[], float]:
+    _, _, batch = name.partition(" ")
+    return Decoding(decoder, int(batch)) if batch else Prefill(decoder)
+
+
+def weight_bytes(folder: Path) -> int:
+    """What one decode step reads of the weights of a converted folder."""
+    return read_manifest(folder).weight_bytes_per_step
 
 
 class Bandwidth:

@@ -20,11 +20,12 @@ def random_checkpoint(shape: str) -> Path:
     return folder
 
 
-def random_model(shape: str) -> Path:
+def random_model(shape: str, data_type: str = "int8") -> Path:
     """The same with an ONNX graph beside its weights."""
     folder = random_checkpoint(shape)
-    if not converted_folder(folder, "onnx").is_dir():
-        _python("-m", "inference.cli.main", "convert", str(folder))
+    if not converted_folder(folder, "onnx", data_type).is_dir():
+        command = ("-m", "inference.cli.main", "convert", str(folder))
+        _python(*command, "--data-type", data_type)
     return folder
 
 
