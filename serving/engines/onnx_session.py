@@ -14,9 +14,9 @@ from serving.errors import ConfigError
 from serving.kernels.library import LIBRARY
 from serving.memory import check_memory
 
-# Threads that wait for each other between a step's operators spin this long before they sleep: being
-# woken takes as long as a small product. At the step's end all stop at once, because the cores are
-# wanted by the threads that serve HTTP.
+# Threads that wait for each other between a step's operators spin this long before they sleep:
+# being woken takes as long as a small product. At the step's end all stop at once, because the
+# cores are wanted by the threads that serve HTTP.
 SPIN_US = 1000
 
 
