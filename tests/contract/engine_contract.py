@@ -195,7 +195,8 @@ def test_unloading_twice_ends_what_runs_and_refuses_what_comes(case):
         async with loaded(case) as engine:
             await engine.check_health()
             running = asyncio.create_task(collect(engine, request(max_tokens=400)))
-            await asyncio.sleep(0.05)
+            while not engine.occupancy().num_running:
+                await asyncio.sleep(0)
             await engine.unload()
             await engine.unload()
             with pytest.raises(ServingError):
