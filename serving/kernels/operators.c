@@ -6,6 +6,7 @@ __attribute__((visibility("default"))) OrtStatus *RegisterCustomOps(
     static OrtCustomOpDomain *domain; /* for all sessions */
     const OrtApi *api = base->GetApi(ORT_API);
     OrtStatus *failed = NULL;
+    if (!api) return NULL; /* an ONNX Runtime from before 1.17: it will miss the operators */
     if (!domain) {
         failed = api->CreateCustomOpDomain("anynode", &domain);
         if (!failed) failed = api->CustomOpDomain_Add(domain, &int8_operator);

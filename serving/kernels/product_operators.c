@@ -7,6 +7,7 @@
 
 enum { X, WEIGHTS, SCALES, NUM_INPUTS };
 enum { ROWS_A_TASK = 96, FEW_ROWS = 8 };
+enum { MOST_LENGTH = INT32_MAX / (127 * 127) }; /* of a row whose sum fits into 32 bits */
 
 typedef struct {
     const OrtApi *api;
@@ -51,6 +52,8 @@ static OrtStatus *new_int8(const OrtCustomOp *op, const OrtApi *api, const OrtKe
     if (weights.num_dims != 2 || scales.num_dims != 1 || scales.dims[0] != weights.dims[1])
         return api->CreateStatus(ORT_INVALID_ARGUMENT, "int8: weights are [K, N], scales [N]");
     const size_t length = weights.dims[0], columns = weights.dims[1];
+    if (length > MOST_LENGTH)
+        return api->CreateStatus(ORT_INVALID_ARGUMENT, "int8: K is too large for sums of 32 bits");
     (void)op;
     return new_kernel(api, panels_of_int8(weights.data, scales.data, length, columns), kernel);
 }

@@ -287,6 +287,12 @@ def test_int8_weights_of_another_shape_are_refused(weights_shape, scales_shape):
     refuse(own_product(Weights("RowInt8MatMul", values, scales, values)), words)
 
 
+def test_int8_rows_whose_sums_would_not_fit_are_refused():
+    values, scales = np.ones((2**31 // 127**2 + 1, 1), np.int8), np.ones(1, np.float32)
+    words = "int8: K is too large for sums of 32 bits"
+    refuse(own_product(Weights("RowInt8MatMul", values, scales, values)), words)
+
+
 @pytest.mark.parametrize(
     ("weights_shape", "scales_shape"),
     [
