@@ -44,3 +44,23 @@ static inline uint16_t columns_inside(const Panels *panels, size_t column) {
     size_t left = column < panels->columns ? panels->columns - column : 0;
     return left < LANES ? (uint16_t)((1u << left) - 1) : (uint16_t)0xffff;
 }
+
+/* Defines `multiply` by some_rows(count, ..), in which count is a constant. */
+#define BY(some_rows, count)                                                                      \
+    case count: some_rows(count, panels, panel, rows, first, out); break
+#define MULTIPLY_BY(some_rows)                                                                    \
+    __attribute__((TARGET)) static void multiply(const Panels *panels, size_t panel,              \
+                                                 const Rows *rows, size_t first, size_t last,     \
+                                                 float *out) {                                    \
+        for (size_t count; first < last; first += count) {                                        \
+            count = rows_at_once(last - first);                                                   \
+            switch (count) {                                                                      \
+                BY(some_rows, 1);                                                                 \
+                BY(some_rows, 2);                                                                 \
+                BY(some_rows, 3);                                                                 \
+                BY(some_rows, 4);                                                                 \
+                BY(some_rows, 5);                                                                 \
+                BY(some_rows, 6);                                                                 \
+            }                                                                                     \
+        }                                                                                         \
+    }

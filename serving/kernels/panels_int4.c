@@ -90,18 +90,4 @@ __attribute__((TARGET, always_inline)) static inline void some_rows(
     }
 }
 
-__attribute__((TARGET)) static void multiply(const Panels *panels, size_t panel, const Rows *rows,
-                                             size_t first, size_t last, float *out) {
-    while (first < last) {
-        size_t count = rows_at_once(last - first);
-        switch (count) {
-        case 1: some_rows(1, panels, panel, rows, first, out); break;
-        case 2: some_rows(2, panels, panel, rows, first, out); break;
-        case 3: some_rows(3, panels, panel, rows, first, out); break;
-        case 4: some_rows(4, panels, panel, rows, first, out); break;
-        case 5: some_rows(5, panels, panel, rows, first, out); break;
-        case 6: some_rows(6, panels, panel, rows, first, out); break;
-        }
-        first += count;
-    }
-}
+MULTIPLY_BY(some_rows)

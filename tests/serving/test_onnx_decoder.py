@@ -15,6 +15,7 @@ import pytest
 from serving.engines.onnx_decoder import OnnxDecoder
 from serving.errors import ConfigError
 from serving.kv_budget import DEFAULT_MAX_MODEL_LEN
+from tests.serving.kernels.small_graphs import needs_kernels
 
 FOLDER = Path(__file__).parents[2] / "models" / "anynode-demo" / "onnx"
 LENGTHS = (37, 5, 100, 1, 64, 250, 17, 9)
@@ -221,6 +222,7 @@ def test_the_exact_kernels_give_the_same_answers(monkeypatch):
     usual.close()
 
 
+@needs_kernels
 def test_our_kernels_give_what_onnx_runtimes_give():
     """Products are equal to the bit; attention sums in another order, over float16 keys and values,
     so this is close.

@@ -13,12 +13,14 @@ from serving.conversion.per_row_int8 import quantize_products
 from serving.conversion.step_graph import make_step_graph
 from tests.serving.conversion.test_verify_graph import IDS, make, opened, quantized, set_attributes
 from tests.serving.conversion.toy_graph import HEAD_DIM
+from tests.serving.kernels.small_graphs import needs_kernels
 
 # Root mean square, of the logits' spread: ours remembers keys and values in float16, which moves
 # some activations to the next integer; int4's it rounds by the row, ONNX Runtime by the block.
 CLOSE = 0.05
 
 
+@needs_kernels
 @pytest.mark.parametrize("data_type", ["int8", "int4"])
 @pytest.mark.parametrize(
     "words",
@@ -44,6 +46,7 @@ def test_it_says_what_onnx_runtimes_says(tmp_path, words, data_type):
         decoder.close()
 
 
+@needs_kernels
 def test_prompts_decoding_and_verifying_are_the_same_to_the_bit(tmp_path):
     decoder = opened(make(tmp_path, "toy", verifying=True, own=True), own_kernels=True)
     whole = decoder.prefill(0, IDS[:24], 0, all_logits=True).copy()

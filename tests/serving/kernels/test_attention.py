@@ -12,12 +12,10 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from serving.cpu.processor import this_processor
-from serving.kernels.library import DOMAIN, LIBRARY, NEEDED
+from serving.kernels.library import DOMAIN, LIBRARY
+from tests.serving.kernels.small_graphs import needs_kernels
 
-pytestmark = pytest.mark.skipif(
-    not set(NEEDED) <= this_processor().flags, reason="this CPU has no AVX512-VNNI"
-)
+pytestmark = needs_kernels
 CAPACITY = 96
 WORDS = {"scale": 0.0, "softcap": 0.0, "local_window_size": -1, "rotary_interleaved": 0}
 

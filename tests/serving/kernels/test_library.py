@@ -6,13 +6,13 @@ import pytest
 
 from serving.cpu.processor import Processor, this_processor
 from serving.kernels.library import LIBRARY, NEEDED, why_not
-from tests.serving.kernels.small_graphs import needs_avx512_vnni
+from tests.serving.kernels.small_graphs import needs_kernels
 
 ABLE = Processor("x86_64", flags=frozenset(NEEDED))
 NO_CPU = "this CPU has no AVX512-VNNI"
 
 
-@needs_avx512_vnni
+@needs_kernels
 def test_nothing_keeps_this_machine_from_running_them():
     assert why_not(this_processor()) is None
 

@@ -19,13 +19,13 @@ from tests.serving.kernels.small_graphs import (
     graph_of,
     int8_weights,
     multiply,
-    needs_avx512_vnni,
+    needs_kernels,
     normal,
     open_session,
     own_product,
 )
 
-pytestmark = needs_avx512_vnni
+pytestmark = needs_kernels
 
 MIB = 2**20
 LENGTH = 2048

@@ -25,7 +25,7 @@ from tests.serving.kernels.small_graphs import (
     int8_weights,
     matmul_n_bits,
     multiply,
-    needs_avx512_vnni,
+    needs_kernels,
     normal,
     open_session,
     own_product,
@@ -33,7 +33,7 @@ from tests.serving.kernels.small_graphs import (
     write_int8_graph,
 )
 
-pytestmark = needs_avx512_vnni
+pytestmark = needs_kernels
 
 ROWS = (*range(1, 15), 31, 97, 200)  # a task takes 96 rows, and a panel is read for 6 at a time
 INT8_SHAPES = [(1, 1), (3, 5), (32, 64), (33, 65), (50, 100), (160, 127), (301, 16)]
